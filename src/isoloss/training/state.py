@@ -1,0 +1,158 @@
+"""A model in training: weights, optimiser and step, advanced, saved and restored exactly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+from torch.nn import functional as F
+
+from isoloss._files import write_bytes_atomic
+from isoloss.architecture import TransformerConfig
+from isoloss.errors import DataError, NotFoundError
+from isoloss.models import Decoder
+from isoloss.training.recipe import Recipe, Schedule
+
+Batch = Callable[[int], Tensor]
+"""Step → tokens (B, T + 1): a pure function, so the step is the sampler's whole state."""
+
+
+class Diverged(Exception):
+    """The loss became not-a-number, infinite or far worse than guessing."""
+
+    def __init__(self, step: int, loss: float) -> None:
+        super().__init__(f"loss {loss} at step {step}")
+        self.step = step
+        self.loss = loss
+
+
+@dataclass
+class TrainingState:
+    """Everything that the next step depends on besides the batch and the schedule."""
+
+    model: Decoder
+    optimizer: torch.optim.AdamW
+    recipe: Recipe
+    step: int = 0
+
+    @staticmethod
+    def start(config: TransformerConfig, recipe: Recipe, *, seed: int) -> TrainingState:
+        """A fresh model at step 0; `seed` decides its initial weights."""
+        model = Decoder(config, seed=seed)
+        optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=recipe.learning_rate(config.d_model),
+            betas=recipe.betas,
+            eps=recipe.eps,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
+        return TrainingState(model=model, optimizer=optimizer, recipe=recipe)
+
+    def advance(
+        self,
+        until: int,
+        schedule: Schedule,
+        batch: Batch,
+        on_step: Callable[[int, float], None] | None = None,
+    ) -> None:
+        """Train up to (not including) step `until`.
+
+        Raises:
+            Diverged: the loss is not finite, or more than twice that of a uniform guess.
+        """
+        config = self.model.config
+        peak = self.recipe.learning_rate(config.d_model)
+        worst = 2 * float(torch.log(torch.tensor(float(config.vocab_size))))
+        parameters = list(self.model.parameters())
+        while self.step < until:
+            for group in self.optimizer.param_groups:
+                group["lr"] = peak * schedule.factor(self.step)
+            tokens = batch(self.step)
+            logits = self.model(tokens[:, :-1])
+            loss = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+            value = loss.item()
+            if not value < worst:  # also true for not-a-number
+                raise Diverged(self.step, value)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip_norm)
+            self.optimizer.step()
+            self.step += 1
+            if on_step is not None:
+                on_step(self.step, value)
+
+    def save(self, path: str | Path) -> None:
+        """Write one safetensors file, atomically: weights, moments, step, config, recipe."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for name, parameter in self.model.named_parameters():
+            moments = self.optimizer.state.get(parameter, {})
+            for key in ("exp_avg", "exp_avg_sq"):
+                if key in moments:
+                    tensors[f"{key}.{name}"] = moments[key]
+        metadata = {
+            "format": "isoloss-checkpoint-1",
+            "step": str(self.step),
+            "config": json.dumps(self.model.config.to_dict()),
+            "recipe": json.dumps(self.recipe.to_dict()),
+        }
+        contiguous = {name: value.detach().contiguous() for name, value in tensors.items()}
+        write_bytes_atomic(path, save_tensors(contiguous, metadata))
+
+    @staticmethod
+    def load(path: str | Path) -> TrainingState:
+        """Restore what `save` wrote; training goes on bit for bit.
+
+        Raises:
+            NotFoundError: no such file.
+            DataError: the file is not a checkpoint of isoloss, or it is cut short.
+        """
+        path = Path(path)
+        metadata, tensors = read_checkpoint(path)
+        config = TransformerConfig(**json.loads(metadata["config"]))
+        values = json.loads(metadata["recipe"])
+        recipe = Recipe(**{**values, "betas": tuple(values["betas"])})
+        state = TrainingState.start(config, recipe, seed=0)
+        prefix = "model."
+        weights = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
+        state.model.load_state_dict(weights)
+        state.step = int(metadata["step"])
+        for name, parameter in state.model.named_parameters():
+            if f"exp_avg.{name}" in tensors:
+                state.optimizer.state[parameter] = {
+                    "step": torch.tensor(float(state.step)),
+                    "exp_avg": tensors[f"exp_avg.{name}"].clone(),
+                    "exp_avg_sq": tensors[f"exp_avg_sq.{name}"].clone(),
+                }
+        return state
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a checkpoint file.
+
+    Raises:
+        NotFoundError: no such file.
+        DataError: the file is not a checkpoint of isoloss, or it is cut short.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFoundError(f"no checkpoint at {path}") from error
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = header["__metadata__"]
+        if metadata["format"] != "isoloss-checkpoint-1":
+            raise DataError(f"{path}: unknown checkpoint format {metadata['format']!r}")
+        return metadata, load_tensors(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is not an isoloss checkpoint, or it is cut short ({error})",
+            hint="Delete the file; the run is then trained again from the step before.",
+        ) from error
