@@ -1,3 +1,82 @@
-"""isoloss: a scaling-law workbench for Transformer language models."""
+"""isoloss: a scaling-law workbench for Transformer language models.
+
+Runs become laws, laws become plans, and plans are checked against the runs that follow:
+
+```python
+import isoloss as il
+
+fit = il.fit(il.example_runs(), "chinchilla")
+print(fit.summary())
+print(il.plan(fit, flops=1e15).summary())
+```
+
+Every name below is loaded on first use, so `import isoloss` itself imports no NumPy,
+pandas, SciPy or PyTorch, and everything but training works without PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isoloss.errors import IsolossError as IsolossError
+    from isoloss.fitting import Fit as Fit
+    from isoloss.fitting import Prediction as Prediction
+    from isoloss.fitting import fit as fit
+    from isoloss.laws import Law as Law
+    from isoloss.laws import get_law as get_law
+    from isoloss.planning import Plan as Plan
+    from isoloss.planning import plan as plan
+    from isoloss.runs import Runs as Runs
+    from isoloss.runs import RunStore as RunStore
+    from isoloss.runs import example_runs as example_runs
+    from isoloss.runs import ledger as ledger
+    from isoloss.runs import record as record
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "Fit": "isoloss.fitting",
+    "IsolossError": "isoloss.errors",
+    "Law": "isoloss.laws",
+    "Plan": "isoloss.planning",
+    "Prediction": "isoloss.fitting",
+    "RunStore": "isoloss.runs",
+    "Runs": "isoloss.runs",
+    "example_runs": "isoloss.runs",
+    "fit": "isoloss.fitting",
+    "get_law": "isoloss.laws",
+    "ledger": "isoloss.runs",
+    "plan": "isoloss.planning",
+    "record": "isoloss.runs",
+}
+
+__all__ = [
+    "Fit",
+    "IsolossError",
+    "Law",
+    "Plan",
+    "Prediction",
+    "RunStore",
+    "Runs",
+    "__version__",
+    "example_runs",
+    "fit",
+    "get_law",
+    "ledger",
+    "plan",
+    "record",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'isoloss' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,59 @@
+"""The commands and their one-line helps, known without importing any of them."""
+
+from __future__ import annotations
+
+# A command's module is `isoloss.cli.<name>`, imported when the command is used.
+COMMANDS: dict[str, dict[str, str]] = {
+    "The whole loop": {
+        "study": "Measure a scaling law on a text, predict a bigger run, train it, compare.",
+        "ledger": "Show every prediction registered before its run, with the outcome.",
+        "report": "Write the offline HTML page of a study.",
+    },
+    "Infer and decide": {
+        "fit": "Fit a scaling law to a run table.",
+        "predict": "Predict the loss of a run from a fit.",
+        "plan": "Turn a budget in FLOP into parameters, tokens and a concrete shape.",
+    },
+    "Measure": {
+        "runs": "Show a run table, or import one into a store.",
+        "train": "Train one model on a text.",
+        "generate": "Sample text from a trained model.",
+    },
+}
+
+_EXAMPLES = (
+    ("isoloss study", "the whole loop on this Python's own source text"),
+    ("isoloss fit example", "fit the bundled runs"),
+    ("isoloss plan example --flops 1e15", "what to train with that budget"),
+    ("isoloss plan published:hoffmann --flops 1e20", "the same from a published law"),
+)
+
+
+def command_names() -> list[str]:
+    """Every command's name, in the order of the help text."""
+    return [name for group in COMMANDS.values() for name in group]
+
+
+def help_text() -> str:
+    """What `isoloss --help` prints, 80 columns wide."""
+    lines = [
+        "Usage: isoloss COMMAND [ARGUMENTS] [OPTIONS]",
+        "",
+        "  Which model, on how much data, for what loss, and how sure are we?",
+    ]
+    for title, group in COMMANDS.items():
+        lines += ["", f"{title}:"]
+        lines += [f"  {name:<9} {text}" for name, text in group.items()]
+    lines += ["", "Begin with:"]
+    lines += [f"  {words:<45} {text}" for words, text in _EXAMPLES]
+    lines += [
+        "",
+        "Options:",
+        "  --help     Show this text; `isoloss COMMAND --help` shows a command's own.",
+        "  --version  Show the version.",
+        "",
+        "Every command takes --json: one JSON document on stdout, everything else on",
+        "stderr. Exit codes: 0 fine, 1 internal, 2 usage, 3 bad data, 4 the result is",
+        "there but not to be trusted, 5 not found, 6 environment, 130 interrupted.",
+    ]
+    return "\n".join(lines)

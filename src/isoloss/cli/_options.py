@@ -1,0 +1,99 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from isoloss.errors import UsageError
+
+_SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
+
+
+def new_app(**settings: object) -> typer.Typer:
+    """A Typer app with plain help, which imports no Rich, and no tracebacks of its own."""
+    return typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 88},
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def quantity(text: str) -> float:
+    """A positive number: `70e9`, `70B` and `70_000_000_000` are the same.
+
+    Raises:
+        typer.BadParameter: not a number, not positive or not finite.
+    """
+    number, factor = text.strip(), 1.0
+    if number and number[-1].lower() in _SUFFIXES:
+        number, factor = number[:-1], _SUFFIXES[number[-1].lower()]
+    try:
+        value = float(number) * factor
+    except ValueError:
+        raise typer.BadParameter(
+            f"expected a number such as 1e15, 70B or 1.4T, found {text!r}"
+        ) from None
+    if not (math.isfinite(value) and value > 0):
+        raise typer.BadParameter(f"expected a positive finite number, found {text!r}")
+    return value
+
+
+def pairs(texts: Sequence[str] | None, flag: str) -> dict[str, str]:
+    """`["ours=Their name"]` as `{"ours": "Their name"}`.
+
+    Raises:
+        UsageError: no `=`, an empty side, or the same name twice.
+    """
+    result: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        name, value = name.strip(), value.strip()
+        if not (equals and name and value):
+            raise UsageError(
+                f"{flag} expects NAME=VALUE, found {text!r}",
+                hint=f'For example: {flag} "tokens=Training Tokens"',
+            )
+        if name in result:
+            raise UsageError(f"{flag} names {name!r} twice", hint="Give each name once.")
+        result[name] = value
+    return result
+
+
+def columns(texts: Sequence[str] | None) -> dict[str, str] | None:
+    """`--map "ours=Their name"` as the mapping their name → ours that `Runs.read` takes."""
+    theirs: dict[str, str] = {}
+    for ours, name in pairs(texts, "--map").items():
+        if name in theirs:
+            raise UsageError(
+                f"--map gives the column {name!r} to both {theirs[name]!r} and {ours!r}",
+                hint="A column of the table can be only one of ours.",
+            )
+        theirs[name] = ours
+    return theirs or None
+
+
+# Which stream the answer goes to is settled before the words are parsed; this shows the flag.
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Map = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map", metavar='"OURS=THEIRS"', help="Name a column, e.g. params_total=Size. Repeatable."
+    ),
+]
+Level = Annotated[float, typer.Option(help="Level of the intervals, between 0 and 1.")]
+Seed = Annotated[int, typer.Option(help="Seed: the same seed gives the same answer.")]
+LawName = Annotated[
+    str, typer.Option("--law", help="A law's name or a formula, e.g. 'E + A/N**alpha + B/D**beta'.")
+]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="FIT|TABLE", help="A saved fit, a run table, a study folder, or `example`."
+    ),
+]

@@ -1,0 +1,68 @@
+"""`isoloss study`: measure, infer, decide and check, in one resumable loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isoloss.cli._answer import Answer
+from isoloss.cli._options import Json, new_app
+
+app = new_app()
+
+
+@app.command()
+def command(
+    spec: Annotated[
+        str, typer.Argument(metavar="SPEC", help="A built-in study or a .toml file.")
+    ] = "laptop",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the study.")] = Path(
+        "isoloss-study"
+    ),
+    minutes: Annotated[
+        float | None, typer.Option(help="Time for the ladder and the run that checks it.")
+    ] = None,
+    corpus: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Text to learn: a file or a folder. Repeatable; this Python's own source "
+            "when left out.",
+        ),
+    ] = None,
+    text_field: Annotated[
+        str | None, typer.Option(metavar="F", help="Field with the text in .jsonl and .parquet.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, metavar="K", help="Seeds on the cheapest widths.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; train nothing.")] = (
+        False
+    ),
+    status: Annotated[
+        bool, typer.Option("--status", help="Show how far the study in DIR is.")
+    ] = False,
+    as_json: Json = False,
+) -> Answer:
+    """Train a ladder of small models, fit a law, predict a bigger run, train it, compare.
+
+    A study that was stopped goes on where it was; finished runs are never repeated.
+    """
+    from isoloss.cli import _study_text
+    from isoloss.studies import load_spec, run_study, study_status
+
+    if status:
+        told = study_status(out)
+        return Answer(document=told, text=_study_text.status(told))
+    results = run_study(
+        load_spec(spec),
+        out=out,
+        minutes=minutes,
+        corpus=list(corpus or ()),
+        text_field=text_field,
+        seeds=seeds,
+        dry_run=dry_run,
+    )
+    return Answer(document=results, text="" if dry_run else _study_text.finished(results))
