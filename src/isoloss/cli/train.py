@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,8 +24,8 @@ def command(
     ] = None,
     d_model: Annotated[int, typer.Option(min=1, help="Width.")] = 64,
     tokens: Annotated[
-        float, typer.Option(parser=quantity, metavar="D", help="Training tokens: 1M.")
-    ] = 1e6,
+        Any, typer.Option(parser=quantity, metavar="D", help="Training tokens.")
+    ] = "1M",
     text_field: Annotated[str, typer.Option(help="Field with the text in .jsonl, .parquet.")] = (
         "text"
     ),

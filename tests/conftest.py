@@ -1,0 +1,70 @@
+"""What tests of several rooms share: parts that a machine may lack, and blocked imports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def absent(part: str, reason: str) -> NoReturn:
+    """Skip, or fail where `ISOLOSS_REQUIRE` (comma-separated) names the part."""
+    if part in os.environ.get("ISOLOSS_REQUIRE", "").split(","):
+        pytest.fail(f"ISOLOSS_REQUIRE names {part!r}, but {reason}")
+    pytest.skip(f"{reason}; `make setup` as root installs it")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium executable."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        path = shutil.which(name)
+        if path is not None:
+            return path
+    absent("chromium", "there is no Chromium on this machine")
+
+
+@pytest.fixture(scope="session")
+def cjk_font() -> str:
+    """Path of a font with Chinese characters."""
+    for folder in (Path("/usr/share/fonts"), Path("/usr/local/share/fonts")):
+        for path in sorted(folder.rglob("*CJK*")):
+            return str(path)
+    absent("fonts", "there is no font with Chinese characters on this machine")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real texts and run tables beside the checkout."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real texts and run tables at {folder}")
+    return folder
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run Python code in a fresh interpreter; `blocked` modules cannot be imported there."""
+
+    def run(
+        code: str, *, blocked: tuple[str, ...] = (), timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        barrier = f"import sys\nfor _n in {blocked!r}: sys.modules[_n] = None\n"
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-c", barrier + code],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
