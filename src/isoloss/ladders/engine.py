@@ -1,0 +1,255 @@
+"""Train the trunks of a ladder in parallel worker processes of one thread each.
+
+Every finished run is handed to `on_row` at once. A killed ladder is simply run again: a trunk
+starts from its last checkpoint and trains no branch that is already known.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import shutil
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isoloss.errors import EnvironmentProblem, IsolossError
+from isoloss.ladders.plan import LadderPlan, Trunk
+
+PROGRESS_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class LadderProgress:
+    """Where a ladder stands: FLOP trained and in all, runs finished and in all, last event."""
+
+    flops_done: float
+    flops_total: float
+    runs_done: int
+    runs_total: int
+    message: str
+
+
+def train_trunk(
+    trunk: Trunk,
+    corpus_path: Path,
+    folder: Path,
+    known: set[str],
+    on_row: Callable[[dict[str, Any]], None],
+    on_step: Callable[[int], None] | None = None,
+) -> None:
+    """Train one trunk and its branches, the shortest first; `known` run ids are skipped.
+
+    The trunk's state is saved before each branch leaves it, so that a killed trunk loses one
+    segment at most. Its checkpoints go when all branches are finished.
+    """
+    from isoloss.corpus import Corpus
+    from isoloss.training.recipe import Schedule, branch_schedule
+    from isoloss.training.run import corpus_batches, describe, finish_branch
+    from isoloss.training.state import Diverged, TrainingState
+
+    corpus = Corpus.load(corpus_path)
+    home = folder / trunk.trunk_id
+    first = trunk.runs[0]
+    batches = corpus_batches(corpus, first)
+    state: TrainingState | None = None
+    tick = (lambda step, loss: on_step(1)) if on_step else None  # noqa: ARG005
+    for run in trunk.runs:
+        if run.run_id in known:
+            continue
+        started = time.monotonic()
+        schedule = branch_schedule(run.recipe, run.steps)
+        assert schedule.decay_start is not None
+        if state is None:
+            state = _resume_or_start(home, trunk, schedule.decay_start)
+        try:
+            state.advance(
+                schedule.decay_start, Schedule(warmup=run.recipe.warmup_steps), batches, tick
+            )
+        except Diverged as error:
+            for later in trunk.runs[trunk.runs.index(run) :]:
+                row = describe(later, corpus)
+                on_row({**row, "loss": None, "status": "diverged", "reason": f"diverged: {error}"})
+            break
+        saved = home / f"{schedule.decay_start:08d}.safetensors"
+        state.save(saved)
+        branch = TrainingState.load(saved)
+        on_row(
+            finish_branch(
+                branch,
+                run,
+                corpus,
+                own_steps=run.steps - schedule.decay_start,
+                started=started,
+                until=lambda b=branch, r=run, s=schedule: b.advance(r.steps, s, batches, tick),
+            )
+        )
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def _resume_or_start(home: Path, trunk: Trunk, at_most: int) -> Any:
+    """The latest trunk checkpoint at or before a step, else a fresh state."""
+    from isoloss.errors import DataError
+    from isoloss.training.state import TrainingState
+
+    saved = sorted(p for p in home.glob("*.safetensors") if int(p.stem) <= at_most)
+    for path in reversed(saved):
+        try:
+            return TrainingState.load(path)
+        except DataError:
+            path.unlink(missing_ok=True)
+    first = trunk.runs[0]
+    return TrainingState.start(first.architecture, first.recipe, seed=first.seed)
+
+
+def _worker(
+    jobs: Any, results: Any, corpus_path: Path, folder: Path, known: set[str], parent: int
+) -> None:
+    """Process: take trunks until none is left; leave when the parent is gone."""
+    import torch
+
+    torch.set_num_threads(1)
+    pending = 0
+    last = time.monotonic()
+
+    def on_step(steps: int) -> None:
+        nonlocal pending, last
+        pending += steps
+        if time.monotonic() - last > PROGRESS_SECONDS:
+            if os.getppid() != parent:  # the study was killed: do not train on without it
+                os._exit(1)
+            results.put(("steps", (trunk.runs[0].architecture.d_model, pending)))
+            pending, last = 0, time.monotonic()
+
+    try:
+        while True:
+            trunk = jobs.get()
+            if trunk is None:
+                break
+            train_trunk(
+                trunk, corpus_path, folder, known, lambda r: results.put(("row", r)), on_step
+            )
+        results.put(("end", None))
+    except KeyboardInterrupt:
+        os._exit(130)
+    except IsolossError as error:
+        results.put(("error", (type(error).__name__, error.message, error.hint)))
+    except Exception:
+        results.put(("crash", traceback.format_exc()))
+
+
+def train_ladder(
+    plan: LadderPlan,
+    corpus_path: Path,
+    folder: Path,
+    *,
+    known: set[str],
+    on_row: Callable[[dict[str, Any]], None],
+    on_progress: Callable[[LadderProgress], None],
+) -> None:
+    """Train every run of the ladder that is not `known`, the most expensive trunks first.
+
+    Raises:
+        EnvironmentProblem: a worker died (out of memory, for example).
+    """
+    open_trunks = [t for t in plan.trunks if any(r.run_id not in known for r in t.runs)]
+    if not open_trunks:
+        return
+    open_trunks.sort(key=lambda t: -t.own_steps() * t.runs[-1].flops / t.runs[-1].steps)
+    context = multiprocessing.get_context("spawn")
+    jobs, results = context.Queue(), context.Queue()
+    for trunk in open_trunks:
+        jobs.put(trunk)
+    count = min(plan.workers, len(open_trunks))
+    for _ in range(count):
+        jobs.put(None)
+    workers = [
+        context.Process(
+            target=_worker,
+            args=(jobs, results, corpus_path, folder, known, os.getpid()),
+            daemon=True,
+        )
+        for _ in range(count)
+    ]
+    threads = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    os.environ.update(dict.fromkeys(threads, "1"))
+    try:
+        for worker in workers:
+            worker.start()
+        _collect(plan, open_trunks, workers, results, known, on_row, on_progress)
+    finally:
+        for name, value in threads.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        for worker in workers:
+            worker.terminate()
+            worker.join()
+        jobs.close()
+        jobs.cancel_join_thread()
+        results.close()
+
+
+def _collect(
+    plan: LadderPlan,
+    trunks: list[Trunk],
+    workers: list[Any],
+    results: Any,
+    known: set[str],
+    on_row: Callable[[dict[str, Any]], None],
+    on_progress: Callable[[LadderProgress], None],
+) -> None:
+    """Receive rows and progress until every worker said that it ended."""
+    per_step = {
+        t.runs[0].architecture.d_model: t.runs[0].flops / t.runs[0].steps for t in plan.trunks
+    }
+    total = sum(
+        t.own_steps() * per_step[t.runs[0].architecture.d_model] for t in trunks
+    )
+    runs_total = len(plan.runs())
+    done, finished, ended = 0.0, runs_total - sum(
+        r.run_id not in known for r in plan.runs()
+    ), 0
+    while ended < len(workers):
+        message = ""
+        try:
+            kind, value = results.get(timeout=1.0)
+        except queue.Empty:
+            if any(w.exitcode not in (None, 0) for w in workers):
+                raise EnvironmentProblem(
+                    "a worker process died while training (out of memory?)",
+                    hint="Free some memory and run the same command again: it continues.",
+                ) from None
+            continue
+        if kind == "steps":
+            width, steps = value
+            done += steps * per_step[width]
+        elif kind == "row":
+            on_row(value)
+            finished += 1
+            message = f"{value['name']}: " + (
+                f"loss {value['loss']:.4f}" if value["status"] == "ok" else value["reason"]
+            )
+        elif kind == "end":
+            ended += 1
+        elif kind == "error":
+            name, text, hint = value
+            import isoloss.errors
+
+            raise getattr(isoloss.errors, name)(text, hint=hint)
+        else:
+            raise RuntimeError(f"a worker failed:\n{value}")
+        on_progress(
+            LadderProgress(
+                flops_done=min(done, total),
+                flops_total=total,
+                runs_done=finished,
+                runs_total=runs_total,
+                message=message,
+            )
+        )

@@ -1,0 +1,190 @@
+"""The resolved plan of a ladder: every run, decided and saved before the first one starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from isoloss.architecture import TransformerConfig, config_for_width, count_parameters
+from isoloss.errors import DataError
+from isoloss.ladders.sizes import (
+    HIGH_TOKENS_PER_PARAMETER,
+    LOW_TOKENS_PER_PARAMETER,
+    NOISE_WIDTHS,
+    LadderSize,
+)
+from isoloss.training.recipe import Recipe, branch_schedule
+from isoloss.training.run import RunConfig
+
+HEAD_SHARE_WARNING = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trunk:
+    """Runs that share one constant-rate trunk: one config, rising step counts."""
+
+    runs: tuple[RunConfig, ...]
+
+    @property
+    def trunk_id(self) -> str:
+        """The parent id of its runs."""
+        return self.runs[0].trunk_id
+
+    @property
+    def label(self) -> str:
+        """Short name for progress lines."""
+        return f"width {self.runs[0].architecture.d_model} seed {self.runs[0].seed}"
+
+    def own_steps(self) -> int:
+        """Steps trained in all: the trunk once, each decay branch once."""
+        schedules = [branch_schedule(run.recipe, run.steps) for run in self.runs]
+        starts = [schedule.decay_start or 0 for schedule in schedules]
+        branches = sum(run.steps - start for run, start in zip(self.runs, starts, strict=True))
+        return max(starts) + branches
+
+
+@dataclass(frozen=True, kw_only=True)
+class LadderPlan:
+    """All runs of a study: the ladder's trunks and the verification run."""
+
+    size: str
+    trunks: tuple[Trunk, ...]
+    verification: RunConfig
+    workers: int
+
+    def runs(self) -> list[RunConfig]:
+        """The ladder's runs, without the verification run."""
+        return [run for trunk in self.trunks for run in trunk.runs]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary: the file a resumed study follows."""
+        return {
+            "size": self.size,
+            "workers": self.workers,
+            "trunks": [[run.identity() for run in trunk.runs] for trunk in self.trunks],
+            "verification": self.verification.identity(),
+        }
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> LadderPlan:
+        """The inverse of `to_dict`."""
+        return LadderPlan(
+            size=values["size"],
+            workers=values["workers"],
+            trunks=tuple(
+                Trunk(runs=tuple(run_from_identity(run) for run in runs))
+                for runs in values["trunks"]
+            ),
+            verification=run_from_identity(values["verification"]),
+        )
+
+
+def run_from_identity(values: dict[str, Any]) -> RunConfig:
+    """The inverse of `RunConfig.identity`."""
+    recipe = values["recipe"]
+    return RunConfig(
+        architecture=TransformerConfig(**values["architecture"]),
+        recipe=Recipe(**{**recipe, "betas": tuple(recipe["betas"])}),
+        steps=values["steps"],
+        seed=values["seed"],
+        corpus_fingerprint=values["corpus"],
+        eval_tokens=values["eval_tokens"],
+        threads=values["threads"],
+    )
+
+
+def resolve_plan(
+    size: LadderSize,
+    *,
+    recipe: Recipe,
+    vocab_size: int,
+    context_length: int,
+    unique_tokens: int,
+    corpus_fingerprint: str,
+    eval_tokens: int,
+    seed: int = 0,
+    noise_seeds: int = 3,
+    workers: int = 2,
+    verify_threads: int = 2,
+) -> LadderPlan:
+    """Turn a size into runs; token counts stay within the unique tokens of the corpus.
+
+    Raises:
+        DataError: the corpus is too small for the ladder or for its verification run.
+    """
+
+    def run(width: int, steps: int, run_seed: int, threads: int = 1) -> RunConfig:
+        shape = config_for_width(width, vocab_size=vocab_size, context_length=context_length)
+        return RunConfig(
+            architecture=shape,
+            recipe=recipe,
+            steps=steps,
+            seed=run_seed,
+            corpus_fingerprint=corpus_fingerprint,
+            eval_tokens=eval_tokens,
+            threads=threads,
+        )
+
+    def trunk(width: int, run_seed: int, cap: float) -> Trunk:
+        runs = [run(width, steps, run_seed) for steps in size.step_counts()]
+        return Trunk(runs=tuple(r for r in runs if _belongs(r, cap, unique_tokens)))
+
+    verification = run(size.verify_width, size.verify_steps(), seed, verify_threads)
+    needed = verification.tokens
+    if needed > unique_tokens:
+        raise DataError(
+            f"the corpus has {unique_tokens:,} training tokens; the verification run of the"
+            f" {size.name!r} ladder needs {needed:,}",
+            hint="Give more text (--corpus may be repeated) or fewer --minutes.",
+        )
+    trunks = [trunk(width, seed, size.cap_flops) for width in size.widths]
+    trunks += [
+        trunk(width, seed + extra, size.noise_cap_flops)
+        for width in size.widths[:NOISE_WIDTHS]
+        for extra in range(1, noise_seeds)
+    ]
+    kept = tuple(t for t in trunks if t.runs)
+    return LadderPlan(size=size.name, trunks=kept, verification=verification, workers=workers)
+
+
+def _belongs(run: RunConfig, cap_flops: float, unique_tokens: int) -> bool:
+    """Whether a point of the grid is inside the cut corner."""
+    ratio = run.tokens / count_parameters(run.architecture).matmul
+    return (
+        run.flops <= cap_flops
+        and run.tokens <= unique_tokens
+        and LOW_TOKENS_PER_PARAMETER <= ratio <= HIGH_TOKENS_PER_PARAMETER
+    )
+
+
+def rung_table(plan: LadderPlan, seconds: Sequence[float]) -> list[dict[str, Any]]:
+    """One row a trunk and one for the verification run, as shown before training.
+
+    Args:
+        plan: the plan.
+        seconds: expected seconds of each trunk, then of the verification run.
+    """
+    rows: list[dict[str, Any]] = []
+    groups = [trunk.runs for trunk in plan.trunks] + [(plan.verification,)]
+    for runs, expected in zip(groups, seconds, strict=True):
+        shape = runs[0].architecture
+        counts = count_parameters(shape)
+        rows.append(
+            {
+                "role": "verification" if runs[0] is plan.verification else "ladder",
+                "d_model": shape.d_model,
+                "n_layer": shape.n_layer,
+                "seed": runs[0].seed,
+                "params_total": counts.total,
+                "params_non_embedding": counts.non_embedding,
+                "params_matmul": counts.matmul,
+                "head_share": counts.head_share,
+                "runs": len(runs),
+                "tokens_low": runs[0].tokens,
+                "tokens_high": runs[-1].tokens,
+                "flops_high": runs[-1].flops,
+                "seconds": expected,
+            }
+        )
+    return rows
