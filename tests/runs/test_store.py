@@ -6,6 +6,7 @@ import json
 import math
 import multiprocessing
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -261,6 +262,13 @@ def test_passwords_are_not_shown() -> None:
     with pytest.raises(EnvironmentProblem) as caught:
         RunStore.open("postgresql://ann:secret@127.0.0.1:1/x")
     assert "secret" not in caught.value.message
+
+
+def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(EnvironmentProblem, match="'psycopg'") as caught:
+        RunStore.open("postgresql://ann@127.0.0.1:1/x")
+    assert "isoloss[postgres]" in caught.value.hint
 
 
 def _add(path: Path, name: int) -> None:

@@ -74,7 +74,13 @@ def open_database(path_or_url: str | Path, *, create: bool) -> Database:
     if path is not None:
         _check_file(path, create=create)
     # A store is used for moments at a time and by several processes: connections are not kept.
-    engine = create_engine(url, poolclass=NullPool)
+    try:
+        engine = create_engine(url, poolclass=NullPool)
+    except ModuleNotFoundError as error:
+        raise EnvironmentProblem(
+            f"{label}: this needs the package {error.name!r}, which is not installed",
+            hint='Install it with: pip install "isoloss[postgres]"',
+        ) from error
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
