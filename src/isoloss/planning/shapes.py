@@ -1,0 +1,189 @@
+"""Real shapes: the members of a family that a plan may choose, with their exact counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoloss.architecture import (
+    HEAD_DIM,
+    FlopsConvention,
+    TransformerConfig,
+    config_for_width,
+    count_parameters,
+    training_flops,
+)
+
+FloatArray = NDArray[np.float64]
+
+WIDTH_STEP = 16
+MAX_PARAMETERS = 1e15
+"""No shape above this is considered: a thousand times the largest model trained so far."""
+DEFAULT_VOCAB_SIZE = 32_000
+DEFAULT_CONTEXT_LENGTH = 2_048
+MIN_ASPECT, MAX_ASPECT = 64, 128
+"""Width over depth of the rule: 64 up to width 1,024, rising to 128 at width 8,192."""
+_DENSE_POINTS = 1025
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeTable:
+    """Shapes of rising N with their counts.
+
+    Attributes:
+        n: parameters in the convention asked for, (K,).
+        flops_per_token: training FLOP per token in the convention asked for, (K,).
+        dense_n, dense_flops: the same between the shapes, as if width were continuous.
+        config: the shape of an index.
+    """
+
+    n: FloatArray
+    flops_per_token: FloatArray
+    dense_n: FloatArray
+    dense_flops: FloatArray
+    config: Callable[[int], TransformerConfig]
+
+
+def parameters_of(config: TransformerConfig, n_convention: str) -> int:
+    """N of a shape. `params_active` of a dense model is everything; unnamed N is the total."""
+    counts = count_parameters(config)
+    by_convention = {"params_non_embedding": counts.non_embedding, "params_matmul": counts.matmul}
+    return by_convention.get(n_convention, counts.total)
+
+
+def fixed_depth_table(
+    *,
+    vocab_size: int,
+    context_length: int,
+    n_layer: int,
+    n_convention: str,
+    flops_convention: FlopsConvention,
+    max_n: float = MAX_PARAMETERS,
+) -> ShapeTable:
+    """Every member of the ladder's family up to `max_n`, widths in steps of `WIDTH_STEP`.
+
+    At fixed depth each count is p·d + q·d² in the width d, so that two exact counts give all.
+    """
+
+    def config(width: int) -> TransformerConfig:
+        return config_for_width(
+            width, vocab_size=vocab_size, context_length=context_length, n_layer=n_layer
+        )
+
+    two = (config(WIDTH_STEP), config(2 * WIDTH_STEP))
+    n_p, n_q = _quadratic(*(parameters_of(shape, n_convention) for shape in two))
+    f_p, f_q = _quadratic(*(training_flops(shape, 1, flops_convention) for shape in two))
+    limit = min(max_n, MAX_PARAMETERS)
+    widest = (math.sqrt(n_p**2 + 4 * n_q * limit) - n_p) / (2 * n_q)
+    widths = WIDTH_STEP * np.arange(1, max(int(widest // WIDTH_STEP), 1) + 1, dtype=np.float64)
+    dense: FloatArray = np.geomspace(widths[0], widths[-1], _DENSE_POINTS, dtype=np.float64)
+    return ShapeTable(
+        n=n_p * widths + n_q * widths**2,
+        flops_per_token=f_p * widths + f_q * widths**2,
+        dense_n=n_p * dense + n_q * dense**2,
+        dense_flops=f_p * dense + f_q * dense**2,
+        config=lambda index: config(WIDTH_STEP * (index + 1)),
+    )
+
+
+def _quadratic(at_step: int, at_two_steps: int) -> tuple[float, float]:
+    """p and q of p·d + q·d² through the counts at one and two width steps."""
+    q = (at_two_steps - 2 * at_step) / (2 * WIDTH_STEP**2)
+    return at_step / WIDTH_STEP - q * WIDTH_STEP, q
+
+
+def rule_table(
+    *,
+    vocab_size: int,
+    context_length: int,
+    n_convention: str,
+    flops_convention: FlopsConvention,
+    max_n: float = MAX_PARAMETERS,
+) -> ShapeTable:
+    """Shapes whose depth follows from the width by `rule_depth`, up to `max_n`."""
+    shapes: list[TransformerConfig] = []
+    for width in _rule_widths():
+        shape = _rule_config(width, rule_depth(width), vocab_size, context_length)
+        if shapes and parameters_of(shape, n_convention) > min(max_n, MAX_PARAMETERS):
+            break
+        shapes.append(shape)
+    n = np.array([parameters_of(shape, n_convention) for shape in shapes], dtype=np.float64)
+    flops = np.array(
+        [training_flops(shape, 1, flops_convention) for shape in shapes], dtype=np.float64
+    )
+    dense: FloatArray = np.geomspace(n[0], n[-1], _DENSE_POINTS, dtype=np.float64)
+    return ShapeTable(
+        n=n,
+        flops_per_token=flops,
+        dense_n=dense,
+        dense_flops=np.exp(np.interp(np.log(dense), np.log(n), np.log(flops))),
+        config=shapes.__getitem__,
+    )
+
+
+def rule_depth(d_model: int) -> int:
+    """Layers for a width: `d_model` over an aspect ratio that grows from 64 to 128.
+
+    The ratio is 64 up to width 1,024, 128 from width 8,192 and linear in log width between,
+    as in published model families (GPT-3 6.7B: 4,096 over 32; 175B: 12,288 over 96).
+
+    >>> [rule_depth(width) for width in (64, 768, 2048, 4096, 8192, 16384)]
+    [1, 12, 24, 38, 64, 128]
+    """
+    doublings = min(max(math.log2(d_model / 1024), 0.0), 3.0)
+    aspect = MIN_ASPECT + (MAX_ASPECT - MIN_ASPECT) * doublings / 3
+    return max(1, round(d_model / aspect))
+
+
+def shape_near(
+    n: float, *, vocab_size: int, context_length: int, n_convention: str, n_layer: int | None = None
+) -> TransformerConfig:
+    """The rule's shape whose N is closest to `n` (in ratio).
+
+    Heads are 128 wide from width 2,048, 64 wide from width 256 and `HEAD_DIM` below; width
+    moves in whole heads, `d_ff` is four times the width. Depth is `n_layer` where given, else
+    `rule_depth` or one layer more or less, whichever brings N closest.
+    """
+    best: tuple[float, TransformerConfig] | None = None
+    for width in _rule_widths():
+        middle = rule_depth(width)
+        depths = (n_layer,) if n_layer else range(max(1, middle - 1), middle + 2)
+        shapes = [_rule_config(width, depth, vocab_size, context_length) for depth in depths]
+        sizes = [parameters_of(shape, n_convention) for shape in shapes]
+        for shape, size in zip(shapes, sizes, strict=True):
+            distance = abs(math.log(size / n))
+            if best is None or distance < best[0]:
+                best = (distance, shape)
+        if min(sizes) > n:
+            break
+    assert best is not None, "the smallest width was looked at"
+    return best[1]
+
+
+def _head_dim(d_model: int) -> int:
+    if d_model < 256:
+        return HEAD_DIM
+    return 64 if d_model < 2048 else 128
+
+
+def _rule_widths() -> Iterator[int]:
+    width = HEAD_DIM
+    # One layer of 12 d² past this width is past MAX_PARAMETERS, whatever the vocabulary.
+    while 12 * width**2 < MAX_PARAMETERS:
+        yield width
+        width += _head_dim(width)
+
+
+def _rule_config(width: int, depth: int, vocab_size: int, context_length: int) -> TransformerConfig:
+    return TransformerConfig(
+        vocab_size=vocab_size,
+        context_length=context_length,
+        d_model=width,
+        n_layer=depth,
+        n_head=width // _head_dim(width),
+        d_ff=4 * width,
+    )
