@@ -1,0 +1,321 @@
+"""One HTML file that needs no network: the answer first, then charts, tables and definitions."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from isoloss._files import write_text_atomic
+from isoloss.reports._numbers import (
+    MISSING,
+    count_text,
+    duration_text,
+    finite,
+    interval_text,
+    level_text,
+    loss_text,
+    percent_text,
+    power_text,
+)
+from isoloss.reports._reading import (
+    Results,
+    best_form,
+    conventions,
+    failed_checks,
+    ladder,
+    level,
+    loss_unit,
+    missing_measurement,
+    part,
+    verdict,
+)
+from isoloss.reports._theme import DARK, FONT, LIGHT, chart_config
+from isoloss.reports.charts import Figure, drawings
+from isoloss.reports.tables import Table, tables
+
+_NAMES = {
+    "sources": "Sources",
+    "documents": "Documents",
+    "duplicates": "Duplicates removed",
+    "bytes": "Bytes",
+    "train_tokens": "Training tokens",
+    "validation_tokens": "Validation tokens",
+    "vocab_size": "Vocabulary",
+    "bytes_per_token": "Bytes per token",
+    "fingerprint": "Fingerprint",
+    "split": "Split by",
+}
+
+
+def write_report(results: Results, path: str | Path) -> None:
+    """Write the page of a study, all or nothing.
+
+    Raises:
+        EnvironmentProblem: the folder is not writable or the disk is full.
+    """
+    write_text_atomic(path, build_page(results))
+
+
+def build_page(results: Results) -> str:
+    """The page of a study as one text.
+
+    Args:
+        results: the dictionary of `study.json`.
+
+    Script and style are inline and named by hash in the page's content security policy, which
+    forbids everything else: nothing that a name in the results holds can run or be fetched.
+    """
+    shown = drawings(results)
+    style, script = _asset("page.css").replace("$FONT", FONT), _script()
+    return Template(_asset("page.html")).substitute(
+        title=_escape(_title(results)),
+        policy=_escape(_policy(style, script)),
+        style=style,
+        header=_header(results),
+        warnings=_warnings(results),
+        figures="\n".join(_figure(figure, conventions(results)) for figure in shown),
+        tables="\n".join(_table(table, conventions(results)) for table in tables(results)),
+        definitions=_definitions(results),
+        provenance=_provenance(results),
+        data=_script_json(_chart_data(shown)),
+        script=script,
+    )
+
+
+def _asset(name: str) -> str:
+    return resources.files("isoloss.reports").joinpath(name).read_text("utf-8")
+
+
+def _escape(value: Any) -> str:
+    return html.escape(str(value), quote=True)
+
+
+def _script() -> str:
+    import vl_convert
+
+    text = f"{vl_convert.javascript_bundle()}\n{_asset('page.js')}"
+    # Only inside a string could this stand in valid code, and there the two mean the same.
+    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _policy(style: str, script: str) -> str:
+    def source(text: str) -> str:
+        digest = hashlib.sha256(text.encode("utf-8")).digest()
+        return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+    return (
+        f"default-src 'none'; script-src {source(script)}; style-src {source(style)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _script_json(value: Any) -> str:
+    """JSON that may stand in a script element: no `<` can end the element or open a comment."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for mark in "<>&\u2028\u2029":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return text
+
+
+def _chart_data(shown: tuple[Figure, ...]) -> dict[str, Any]:
+    specs = {}
+    for figure in shown:
+        if figure.spec is not None:
+            # The address of the schema is only a name, and an offline page holds no addresses.
+            kept = {k: v for k, v in figure.spec.items() if k not in ("$schema", "config")}
+            specs[figure.name] = kept
+    # A chart's element is labelled; the marks within would be read out one by one.
+    themes = {
+        name: {**chart_config(palette), "aria": False}
+        for name, palette in (("light", LIGHT), ("dark", DARK))
+    }
+    return {"specs": specs, "themes": themes}
+
+
+def _title(results: Results) -> str:
+    return f"Scaling law: {part(results, 'study').get('name') or 'study'}"
+
+
+def _header(results: Results) -> str:
+    row = part(results, "verification")
+    absent = missing_measurement(results)
+    tone = {True: "good", False: "bad"}.get(row.get("inside"), "open") if not absent else "open"
+    interval = interval_text(row.get("low"), row.get("high"))
+    facts = [
+        ("Predicted loss", loss_text(row.get("predicted"))),
+        (f"{level(results)} interval", interval),
+        ("Measured loss", loss_text(row.get("measured"))),
+        ("Error", percent_text(row.get("error_percent"))),
+    ]
+    cells = "".join(
+        f"<div><dt>{_escape(name)}</dt><dd>{_escape(value)}</dd></div>" for name, value in facts
+    )
+    told = f"Not measured: {absent}" if absent else _sentence_of_verdict(results)
+    return (
+        f"<h1>{_escape(_title(results))}</h1>\n"
+        f'<section class="answer {tone}" aria-label="The answer">\n<dl class="facts">{cells}</dl>\n'
+        f'<p class="verdict">{_escape(told)}</p>\n'
+        + "".join(f"<p>{_escape(text)}</p>\n" for text in _lead(results))
+        + "</section>"
+    )
+
+
+def _sentence_of_verdict(results: Results) -> str:
+    said = verdict(results)
+    if said == "no interval":
+        reason = part(results, "verification").get("interval_reason") or "none could be given"
+        return f"The prediction has no interval: {reason}."
+    return f"The measured loss lies {said} of the registered prediction."
+
+
+def _lead(results: Results) -> list[str]:
+    row, fit, best = part(results, "verification"), part(results, "fit"), best_form(results)
+    lead = []
+    if finite(row.get("predicted")) is not None:
+        lead.append(_registration(row, loss_unit(results)))
+    baseline = row.get("baseline") or {}
+    if finite(baseline.get("predicted")) is not None:
+        told = f"The baseline L(C) predicted {loss_text(baseline['predicted'])}"
+        if finite(baseline.get("error_percent")) is not None:
+            told += f", an error of {percent_text(baseline['error_percent'])}"
+        lead.append(told + ".")
+    status = str(fit.get("status") or "unknown").rstrip(".")
+    failed = failed_checks(results)
+    trust = f" {len(failed)} of its checks failed, see below." if failed else ""
+    weight = finite(best.get("weight"))
+    weighed = "" if weight is None else f" (weight {level_text(weight)})"
+    lead.append(f"Best form: {best.get('formula')}{weighed}. The fit: {status}.{trust}")
+    study, runs = part(results, "study"), ladder(results)
+    total = power_text(sum(run.flops for run in runs))
+    lead.append(
+        f"{len(runs)} runs and {total} FLOP went into the law; the study took "
+        f"{duration_text(study.get('seconds'))}."
+    )
+    return lead
+
+
+def _registration(row: Any, unit: str) -> str:
+    told = (
+        f"A run of {count_text(row.get('n'))} parameters on {count_text(row.get('d'))} tokens "
+        f"({power_text(row.get('flops'))} FLOP"
+    )
+    ratio = finite(row.get("compute_ratio"))
+    told += "" if ratio is None else f", {ratio:.3g} times the largest run of the ladder"
+    told += f"), predicted in {unit}"
+    if row.get("registered_at"):
+        told += f" and registered at {row['registered_at']}"
+    return f"{told}, trained at {row['trained_at']}." if row.get("trained_at") else f"{told}."
+
+
+def _warnings(results: Results) -> str:
+    found = [str(text) for text in results.get("warnings") or []]
+    if not found:
+        return ""
+    items = "".join(f"<li>{_escape(text)}</li>" for text in found)
+    return f'<section class="warnings" aria-label="Warnings"><h2>Warnings</h2><ul>{items}</ul></section>'
+
+
+def _figure(figure: Figure, convention: str) -> str:
+    heading = f'<h3 id="figure-{figure.name}">{_escape(figure.title)}</h3>'
+    if figure.spec is None:
+        return f'<div class="absent">{heading}<p>Not drawn: {_escape(figure.reason)}</p></div>'
+    return (
+        f"{heading}\n<figure>\n"
+        f'<div class="chart" id="chart-{figure.name}" role="img" '
+        f'aria-label="{_escape(figure.description)}"></div>\n'
+        f"<figcaption>{_escape(figure.caption)}"
+        f'<span class="convention">{_escape(convention)}</span></figcaption>\n</figure>'
+    )
+
+
+def _table(table: Table, convention: str) -> str:
+    heading = f'<h3 id="{table.name}">{_escape(table.title)}</h3>'
+    if not table.rows:
+        return f'<div class="absent">{heading}<p>Empty: {_escape(table.reason)}</p></div>'
+    numeric = [name.endswith("#") for name in table.columns]
+    head = "".join(
+        f'<th scope="col"{_number(flag)}>{_escape(name.removesuffix("#"))}</th>'
+        for name, flag in zip(table.columns, numeric, strict=True)
+    )
+    body = "\n".join(_row(cells, numeric) for cells in table.rows)
+    return (
+        f"{heading}\n"
+        f'<div class="scroll" tabindex="0" role="region" aria-labelledby="{table.name}">\n'
+        f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>\n"
+        f'<p class="caption">{_escape(table.caption)}'
+        f'<span class="convention">{_escape(convention)}</span></p>'
+    )
+
+
+def _number(flag: bool) -> str:
+    return ' class="number"' if flag else ""
+
+
+def _row(cells: tuple[str, ...], numeric: list[bool]) -> str:
+    first, *others = (
+        f"{_number(flag)}>{_escape(cell)}" for cell, flag in zip(cells, numeric, strict=True)
+    )
+    return f'<tr><th scope="row"{first}</th>' + "".join(f"<td{cell}</td>" for cell in others) + "</tr>"
+
+
+def _definitions(results: Results) -> str:
+    items = "".join(
+        f"<dt>{_escape(str(name).replace('_', ' '))}</dt><dd>{_escape(text)}</dd>"
+        for name, text in part(results, "definitions").items()
+    )
+    return f"<p>{_escape(conventions(results))}</p><dl>{items}</dl>"
+
+
+def _provenance(results: Results) -> str:
+    study = part(results, "study")
+    groups = (
+        ("The text", {_NAMES.get(k, k): v for k, v in part(results, "corpus").items()}),
+        (
+            "The study",
+            {
+                "Size": study.get("size"),
+                "Minutes asked for": study.get("minutes"),
+                "Started": study.get("started_at"),
+                "Finished": study.get("finished_at"),
+                "Noise between seeds": _noise(results),
+                **part(results, "provenance"),
+            },
+        ),
+        ("Files", part(results, "paths")),
+    )
+    return "\n".join(_pairs(title, pairs) for title, pairs in groups if pairs)
+
+
+def _noise(results: Results) -> str:
+    noise = part(results, "noise")
+    spread = finite(noise.get("sd_percent"))
+    if spread is None:
+        return f"not measured: {noise.get('reason') or 'no rung was repeated'}"
+    freedom = noise.get("degrees_of_freedom")
+    return f"{spread:.2f}% of the loss (standard deviation, {freedom} degrees of freedom)"
+
+
+def _pairs(title: str, pairs: Any) -> str:
+    items = "".join(
+        f'<tr><th scope="row">{_escape(name)}</th><td>{_escape(_plain(value))}</td></tr>'
+        for name, value in pairs.items()
+    )
+    return f'<h3>{_escape(title)}</h3><table class="pairs"><tbody>{items}</tbody></table>'
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return MISSING
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
