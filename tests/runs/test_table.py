@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from isoloss.errors import DataError, EnvironmentProblem, UsageError
@@ -219,6 +219,8 @@ FLOATS = st.floats(min_value=5e-324, max_value=1.7e308)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 
 
+@settings(deadline=None, max_examples=60)
+@example([(1e6, 2e7, 0.1, "a\rb"), (1e6, 2e7, 0.2, 'c\r\n"d",')])
 @given(st.lists(st.tuples(FLOATS, FLOATS, FLOATS, TEXTS), min_size=1, max_size=5))
 def test_csv_reads_back_exactly(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
     path = tmp_path_factory.mktemp("csv") / "runs.csv"

@@ -146,13 +146,9 @@ class Runs:
         Raises:
             EnvironmentProblem: the folder is not writable or the disk is full.
         """
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
         cells = _cells_of(self._frame)
-        writer.writerow(cells)
-        for row in zip(*cells.values(), strict=True):
-            writer.writerow("" if is_empty(value) else value for value in row)
-        write_text_atomic(path, text.getvalue())
+        lines = [_csv_line(cells), *map(_csv_line, zip(*cells.values(), strict=True))]
+        write_text_atomic(path, "".join(lines))
 
     def n_column(self, n: str | None = None) -> str:
         """The column that is N: one convention for all rows that a fit may use.
@@ -327,6 +323,14 @@ def _no_number(column: str, value: object, run_id: str, values: list[Any]) -> Da
 
 def _names(frame: pd.DataFrame) -> list[str]:
     return [str(name) for name in cast("Iterable[object]", frame.columns)]
+
+
+def _csv_line(values: Iterable[object]) -> str:
+    # The writer quotes only the line ends that it writes itself: a lone CR would split a cell.
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(["" if is_empty(value) else value for value in values])
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _objects(values: list[Any]) -> Any:
