@@ -1,0 +1,161 @@
+"""Whether to believe a fit: named checks, each with what was seen and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from isoloss.fitting.coordinates import Coordinates
+from isoloss.fitting.descent import Problem
+from isoloss.fitting.optimum import Optimum
+from isoloss.fitting.result import Check
+from isoloss.laws.law import Array
+
+LARGEST_CONDITION = 1e8
+"""Of the curvature matrix scaled to unit diagonal."""
+LEAST_AGREEING = 2
+LARGEST_GRADIENT = 1e-3
+TREND = 0.5
+INFLUENCE = 3.0
+
+
+def all_checks(
+    problem: Problem, optimum: Optimum, clusters: np.ndarray, extra: Mapping[str, Array]
+) -> tuple[Check, ...]:
+    """Every check of a fit; `extra` has further columns (C) to look for trends in."""
+    u = Coordinates.of(problem.law).u(optimum.theta)
+    return (
+        starts_agree(optimum),
+        gradient_is_small(optimum),
+        inside_bounds(problem, optimum),
+        identified(problem, u),
+        enough_configurations(problem, clusters),
+        no_trend(problem, u, extra),
+        no_dominant_run(problem, u, clusters),
+    )
+
+
+def starts_agree(optimum: Optimum) -> Check:
+    """Several starts must end at the best objective."""
+    passed = optimum.agreeing >= LEAST_AGREEING
+    others = (
+        "; other optima at " + ", ".join(f"{value:.4g}" for value in optimum.others)
+        if optimum.others
+        else ""
+    )
+    return Check(
+        name="starts_agree",
+        passed=passed,
+        message=f"{optimum.agreeing} of {optimum.starts} starts reached the best objective{others}",
+        cure="" if passed else "The best optimum may not be the best there is: try another law.",
+    )
+
+
+def gradient_is_small(optimum: Optimum) -> Check:
+    """The gradient, in units of the curvature, must vanish."""
+    passed = optimum.gradient_norm <= LARGEST_GRADIENT
+    return Check(
+        name="gradient",
+        passed=passed,
+        message=f"relative gradient norm {optimum.gradient_norm:.1e}",
+        cure="" if passed else "The search did not settle: the law may not suit these runs.",
+    )
+
+
+def inside_bounds(problem: Problem, optimum: Optimum) -> Check:
+    """No parameter may lie at an end of its domain."""
+    names = [n for n, at in zip(problem.law.names, optimum.at_bound, strict=True) if at]
+    return Check(
+        name="bounds",
+        passed=not names,
+        message=f"at a bound: {', '.join(names)}" if names else "no parameter at a bound",
+        cure="Its value is the bound's, not the data's: use a law without it." if names else "",
+    )
+
+
+def identified(problem: Problem, u: Array) -> Check:
+    """The curvature at the optimum must fix every direction."""
+    _, jacobian = problem.residual_and_jacobian(u[None])
+    columns = jacobian[0] / np.maximum(np.linalg.norm(jacobian[0], axis=0), 1e-300)
+    singular = np.linalg.svd(columns, compute_uv=False)
+    condition = float((singular[0] / max(singular[-1], 1e-300)) ** 2)
+    enough = len(problem.loss) > len(u)
+    passed = enough and condition <= LARGEST_CONDITION
+    return Check(
+        name="identifiability",
+        passed=passed,
+        message=f"condition number {condition:.1e} with {len(problem.loss)} runs"
+        f" for {len(u)} parameters",
+        cure="" if passed else "Some parameters trade off exactly: vary N and D more, or use a"
+        " law with fewer parameters.",
+    )
+
+
+def enough_configurations(problem: Problem, clusters: np.ndarray) -> Check:
+    """Runs that share a trunk, or an (N, D), are not independent."""
+    points = np.stack([np.round(np.log(c), 6) for c in problem.data.values()], axis=1)
+    distinct = len(np.unique(points, axis=0))
+    groups = len(np.unique(clusters))
+    passed = distinct >= len(problem.law.parameters) + 2 and groups >= 4
+    return Check(
+        name="configurations",
+        passed=passed,
+        message=f"{distinct} distinct points in {groups} independent groups",
+        cure="" if passed else "Intervals from so few are too narrow: add runs.",
+    )
+
+
+def no_trend(problem: Problem, u: Array, extra: Mapping[str, Array]) -> Check:
+    """Residuals must not depend on the size of the runs (rank correlation)."""
+    residual = problem.residual(u[None])[0]
+    found: list[str] = []
+    for name, column in {**problem.data, **extra}.items():
+        if len(np.unique(column)) > 3:
+            x = np.log(column)
+            curved = np.abs(x - np.median(x))
+            for label, axis in ((name, x), (f"|log {name}|", curved)):
+                value = _rank_correlation(axis, residual)
+                if abs(value) > max(TREND, 3.0 / np.sqrt(len(residual))):
+                    found.append(f"{label} ({value:+.2f})")
+    return Check(
+        name="residual_trend",
+        passed=not found,
+        message=f"residuals go with {', '.join(found)}" if found else "residuals show no trend",
+        cure="The law bends the wrong way: compare it with others." if found else "",
+    )
+
+
+def no_dominant_run(problem: Problem, u: Array, clusters: np.ndarray) -> Check:
+    """No single group of runs may decide the parameters (one Gauss-Newton step without it)."""
+    residual, jacobian = problem.residual_and_jacobian(u[None])
+    weight = problem.objective.weight(residual[0])
+    j, r = jacobian[0], residual[0]
+    hessian = (j * weight[:, None]).T @ j
+    hessian = hessian + 1e-10 * np.diag(np.diag(hessian))
+    scale = np.sqrt(np.maximum(np.mean(weight * r**2), 1e-300))
+    worst, who = 0.0, ""
+    for group in np.unique(clusters):
+        out = clusters == group
+        without = hessian - (j[out] * weight[out, None]).T @ j[out]
+        gradient = (j[out] * weight[out, None]).T @ r[out]
+        without = without + 1e-8 * np.diag(np.diag(hessian))
+        step = np.linalg.solve(without, gradient)
+        shift = float(np.sqrt(max(step @ hessian @ step, 0.0)) / scale)
+        if shift > worst:
+            worst, who = shift, f"{int(out.sum())} run(s) of group {int(group)}"
+    passed = worst <= INFLUENCE * np.sqrt(len(u))
+    return Check(
+        name="influence",
+        passed=passed,
+        message=f"largest shift from leaving one group out: {worst:.1f} ({who})",
+        cure="" if passed else "One group decides the fit: look at it, and add runs beside it.",
+    )
+
+
+def _rank_correlation(x: Array, y: Array) -> float:
+    """Spearman's correlation, ties in order."""
+    ranks = [np.argsort(np.argsort(values, kind="stable")).astype(float) for values in (x, y)]
+    if np.ptp(ranks[0]) == 0 or np.ptp(ranks[1]) == 0:
+        return 0.0
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])

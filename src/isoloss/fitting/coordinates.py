@@ -1,0 +1,48 @@
+"""The coordinates in which parameters are searched: log where positive, raw otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from isoloss.laws import Law
+from isoloss.laws.law import Array
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """A smooth map between parameters theta (..., P) and search coordinates u (..., P)."""
+
+    positive: Array
+    low: Array
+    high: Array
+
+    @staticmethod
+    def of(law: Law) -> Coordinates:
+        """The coordinates of a law's parameters, with their box."""
+        positive = np.array([p.positive for p in law.parameters])
+        low = np.array([np.log(p.low) if p.positive else p.low for p in law.parameters])
+        high = np.array([np.log(p.high) if p.positive else p.high for p in law.parameters])
+        return Coordinates(positive, low, high)
+
+    def theta(self, u: Array) -> Array:
+        """Parameters of search coordinates."""
+        return np.where(self.positive, np.exp(np.where(self.positive, u, 0.0)), u)
+
+    def u(self, theta: Array) -> Array:
+        """Search coordinates of parameters."""
+        return np.where(self.positive, np.log(np.where(self.positive, theta, 1.0)), theta)
+
+    def slope(self, theta: Array) -> Array:
+        """d theta / d u, elementwise."""
+        return np.where(self.positive, theta, 1.0)
+
+    def inside(self, u: Array) -> Array:
+        """The nearest point of the box."""
+        return np.clip(u, self.low, self.high)
+
+    def at_bound(self, u: Array) -> Array:
+        """Which coordinates lie at an end of their box."""
+        width = self.high - self.low
+        return (u - self.low < 1e-6 * width) | (self.high - u < 1e-6 * width)

@@ -1,0 +1,168 @@
+"""Runs and a law → a fit."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isoloss.errors import DataError, UsageError
+from isoloss.fitting.bootstrap import bootstrap_draws
+from isoloss.fitting.checks import all_checks
+from isoloss.fitting.descent import Problem
+from isoloss.fitting.objective import LossName, Objective, ResidualName
+from isoloss.fitting.optimum import Optimum, solve
+from isoloss.fitting.result import Check, Estimate, Fit, ObjectiveValue, check_level
+from isoloss.laws import Law, get_law
+from isoloss.laws.law import Array
+
+if TYPE_CHECKING:
+    from isoloss.runs import Runs
+
+
+def fit(
+    runs: Runs,
+    law: str | Law = "chinchilla",
+    *,
+    objective: LossName = "huber",
+    delta: float = 1e-3,
+    residual: ResidualName = "log",
+    bootstrap: int = 1000,
+    level: float = 0.9,
+    seed: int = 0,
+    n: str | None = None,
+) -> Fit:
+    """Fit a law to the used rows of a run table.
+
+    Args:
+        runs: the table.
+        law: a name (`isoloss.laws.law_names()`), a formula, or a `Law`.
+        objective, delta, residual: what is minimised (`isoloss.fitting.Objective`).
+        bootstrap: resamples for the intervals; 0 for none.
+        level: of the intervals.
+        seed: of starts and resamples; the same seed gives the same fit.
+        n: which column is N; `params_matmul` where every row has it.
+
+    Raises:
+        DataError: fewer runs than parameters, or a column that the law needs is missing.
+        UsageError: an unknown objective, a level outside (0, 1), a negative count.
+
+    >>> import isoloss as il
+    >>> il.fit(il.example_runs(), "chinchilla", bootstrap=0).n_rows > 10
+    True
+    """
+    check_level(level)
+    if bootstrap < 0:
+        raise UsageError(f"bootstrap must not be negative, found {bootstrap}")
+    chosen = get_law(law)
+    spec = Objective(name=objective, delta=delta, residual=residual)
+    used = runs.used()
+    if len(used) <= len(chosen.parameters):
+        raise DataError(
+            f"{len(used)} usable runs cannot fix the {len(chosen.parameters)} parameters of"
+            f" {chosen.name!r}",
+            hint="Add runs, or use a law with fewer parameters.",
+        )
+    data = {v: used.vector(v, n=n) if v == "N" else used.vector(v) for v in chosen.variables}
+    problem = Problem(law=chosen, data=data, loss=used.vector("loss"), objective=spec)
+    optimum = solve(problem, seed=seed)
+    clusters = used.clusters()
+    extra = _extra_columns(used, data)
+    checks = all_checks(problem, optimum, clusters, extra)
+    draws, reason = None, "the fit was made without bootstrap (bootstrap=0)"
+    if bootstrap:
+        draws, reason = bootstrap_draws(problem, optimum.theta, clusters, bootstrap, seed), ""
+    status, trusted = _status(checks)
+    scatter = _scatter(problem, optimum)
+    return Fit(
+        law=chosen,
+        theta=optimum.theta,
+        params=_estimates(chosen, optimum, draws, reason, level),
+        objective=ObjectiveValue(name=objective, delta=delta, residual=residual, value=optimum.value),
+        status=status,
+        trusted=trusted,
+        checks=checks,
+        draws=draws,
+        draws_reason=reason,
+        n_convention=used.n_column(n) if "N" in data else "",
+        flops_convention=str(used.constant("flops_convention") or ""),
+        n_rows=len(used),
+        seed=seed,
+        level=level,
+        ranges={k: (float(v.min()), float(v.max())) for k, v in {**data, **extra}.items()},
+        family=_family(used),
+        scatter=scatter,
+        runs_hash=runs.hash(),
+        evidence={
+            "starts": optimum.starts,
+            "agreeing": optimum.agreeing,
+            "other_optima": list(optimum.others),
+            "gradient_norm": optimum.gradient_norm,
+        },
+    )
+
+
+def _extra_columns(used: Runs, data: dict[str, Array]) -> dict[str, Array]:
+    """C, where every row has it and the law does not use it."""
+    if "C" in data:
+        return {}
+    try:
+        return {"C": used.vector("C")}
+    except DataError:
+        return {}
+
+
+def _family(used: Runs) -> dict[str, int]:
+    """What all rows share of the ladder's shapes; empty where they differ or are unknown."""
+    shared = {name: used.constant(name) for name in ("vocab_size", "context_length", "n_layer")}
+    if used.constant("architecture") != "decoder" or any(v is None for v in shared.values()):
+        return {}
+    return {name: int(value) for name, value in shared.items() if value is not None}
+
+
+def _scatter(problem: Problem, optimum: Optimum) -> float:
+    """Standard deviation of log residuals, P degrees of freedom taken off; robust to a few."""
+    value = problem.law.value(optimum.theta, problem.data)
+    residual = np.log(value) - np.log(problem.loss)
+    free = max(len(residual) - len(optimum.theta), 1)
+    spread = 1.4826 * float(np.median(np.abs(residual)))
+    kept = np.minimum(np.abs(residual), 4 * spread) if spread > 0 else np.abs(residual)
+    return math.sqrt(float((kept**2).sum()) / free)
+
+
+def _estimates(
+    law: Law, optimum: Optimum, draws: Array | None, reason: str, level: float
+) -> dict[str, Estimate]:
+    tail = (1 - level) / 2
+    result: dict[str, Estimate] = {}
+    for position, name in enumerate(law.names):
+        stderr = low = high = math.nan
+        value = float(optimum.theta[position])
+        at_bound = bool(optimum.at_bound[position])
+        if draws is not None:
+            column = draws[:, position]
+            stderr = float(column.std(ddof=1))
+            low, high = (float(x) for x in np.quantile(column, [tail, 1 - tail]))
+        if at_bound:
+            stderr = low = high = math.nan
+            reason = "the parameter lies at its bound"
+        result[name] = Estimate(
+            value=value, stderr=stderr, low=low, high=high, at_bound=at_bound,
+            reason=reason if math.isnan(low) else "",
+        )  # fmt: skip
+    return result
+
+
+def _status(checks: tuple[Check, ...]) -> tuple[str, bool]:
+    """One of a few sentences, and whether the fit may be used."""
+    failed = {check.name for check in checks if not check.passed}
+    if failed & {"starts_agree", "gradient"}:
+        return "not converged: no optimum was confirmed; do not use these parameters", False
+    if "identifiability" in failed:
+        return "converged, but not identified: other parameters fit these runs as well", False
+    if "bounds" in failed:
+        return "converged at a bound: predictions may serve, that parameter says nothing", True
+    if failed:
+        return "converged, with doubts: read the checks before you extrapolate", True
+    return "converged and identified", True

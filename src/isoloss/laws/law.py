@@ -1,0 +1,84 @@
+"""What a law is: a formula as text, its parameters and variables, and its exact derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Columns = Mapping[str, Array]
+Function = Callable[[Array, Columns], Array]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One fitted number of a law.
+
+    Attributes:
+        name: as written in the formula.
+        low, high: its domain; a positive `low` means that it is searched on a log scale.
+        start: the region where starts are drawn, for a law whose variables were divided by
+            their geometric means and whose loss is about 1 to 10.
+        meaning: one phrase.
+    """
+
+    name: str
+    low: float
+    high: float
+    start: tuple[float, float]
+    meaning: str = ""
+
+    @property
+    def positive(self) -> bool:
+        """Whether it is searched on a log scale."""
+        return self.low > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Law:
+    """A law: `formula` is the source of truth, `value` and `jacobian` compute it.
+
+    `value(theta, data)` takes parameters (..., P) and columns (n,) and returns (..., n);
+    `jacobian(theta, data)` returns (..., n, P), the derivatives by the parameters.
+
+    Attributes:
+        linear: names of the parameters that enter linearly, where the rest are fixed.
+        amplitudes: for an amplitude, the exponent with which each variable divides it; dividing
+            a variable by a constant then changes the amplitude alone.
+        reference: paper and equation.
+        note: when to use it, and when it misleads.
+    """
+
+    name: str
+    formula: str
+    title: str
+    reference: str
+    parameters: tuple[Parameter, ...]
+    variables: tuple[str, ...]
+    note: str
+    value: Function = field(repr=False, compare=False)
+    jacobian: Function = field(repr=False, compare=False)
+    linear: tuple[str, ...] = ()
+    amplitudes: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict[str, Mapping[str, str]], repr=False, compare=False
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Parameter names, in the order of `theta`."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+    def index(self, name: str) -> int:
+        """Position of a parameter in `theta`."""
+        return self.names.index(name)
+
+    @cached_property
+    def latex(self) -> str:
+        """The formula for a paper."""
+        from isoloss.laws.formula import to_latex
+
+        return to_latex(self.formula)

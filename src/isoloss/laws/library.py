@@ -1,0 +1,51 @@
+"""The laws by name, and any formula as a law."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from isoloss.errors import NotFoundError
+from isoloss.laws.chinchilla import CHINCHILLA, COMPUTE
+from isoloss.laws.interaction import INTERACTION
+from isoloss.laws.law import Law
+from isoloss.laws.skaling import SKALING
+
+_LAWS = {law.name: law for law in (CHINCHILLA, SKALING, INTERACTION, COMPUTE)}
+
+
+def law_names() -> tuple[str, ...]:
+    """Names of the laws of the library."""
+    return tuple(_LAWS)
+
+
+def get_law(name_or_formula: str | Law) -> Law:
+    """A law of the library by its name, or any formula as a law.
+
+    Variables of a formula are N, D, C, U, M, V, B_tokens … (see `isoloss.runs`) and column
+    names; every other name is a parameter.
+
+    Raises:
+        NotFoundError: a single word that names no law.
+        UsageError: a formula that is not allowed (see `isoloss.laws.formula`).
+
+    >>> get_law("chinchilla").names
+    ('E', 'A', 'B', 'alpha', 'beta')
+    >>> get_law("a * N**-b").variables
+    ('N',)
+    """
+    if isinstance(name_or_formula, Law):
+        return name_or_formula
+    text = name_or_formula.strip()
+    if text in _LAWS:
+        return _LAWS[text]
+    if re.fullmatch(r"[A-Za-z][\w-]*", text):
+        close = difflib.get_close_matches(text, _LAWS, n=1)
+        hint = f"Did you mean {close[0]}? " if close else ""
+        raise NotFoundError(
+            f"no law is called {text!r}",
+            hint=f"{hint}Laws: {', '.join(_LAWS)}; or a formula such as 'E + A/N**alpha'.",
+        )
+    from isoloss.laws.formula import parse_law
+
+    return parse_law(text)
