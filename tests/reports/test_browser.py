@@ -196,9 +196,7 @@ def test_nothing_of_a_chart_is_cut_off(browser: Browser, page: Path, width: int)
 
 
 def test_charts_follow_a_change_of_colour_scheme(browser: Browser, page: Path) -> None:
-    ink = (
-        "getComputedStyle(document.querySelector('#chart-compute .role-axis-title text')).fill"
-    )
+    ink = "getComputedStyle(document.querySelector('#chart-compute .role-axis-title text')).fill"
     browser.open(page, 1280, "light")
     light = browser.evaluate(ink)
     browser.scheme("dark")

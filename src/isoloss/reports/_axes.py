@@ -94,9 +94,7 @@ def count_axis(field: str, domain: list[float], title: str) -> alt.X:
         field,
         type="quantitative",
         scale=alt.Scale(type="log", domain=domain, nice=False),
-        axis=alt.Axis(
-            title=title, values=log_ticks(*domain), labelExpr=_SHORT, labelOverlap=True
-        ),
+        axis=alt.Axis(title=title, values=log_ticks(*domain), labelExpr=_SHORT, labelOverlap=True),
     )
 
 
@@ -110,13 +108,25 @@ def tall_count_axis(field: str, domain: list[float], title: str) -> alt.Y:
     )
 
 
+def plain_loss_axis(field: str, domain: list[float], unit: str) -> alt.X:
+    """Loss, from left to right, magnified: a linear axis."""
+    ticks = nice_steps(*domain, 4)
+    return alt.X(
+        field,
+        type="quantitative",
+        scale=alt.Scale(domain=domain, nice=False, zero=False),
+        axis=alt.Axis(title=f"Loss L ({unit})", values=ticks, format=decimals(ticks)),
+    )
+
+
 def loss_axis(field: str, domain: list[float], unit: str, title: str = "Loss L") -> alt.Y:
     """Loss, from bottom to top, on a logarithmic axis."""
+    ticks = log_ticks(*domain)
     return alt.Y(
         field,
         type="quantitative",
         scale=alt.Scale(type="log", domain=domain, nice=False),
-        axis=alt.Axis(title=f"{title} ({unit})", values=(ticks := log_ticks(*domain)), format=decimals(ticks)),
+        axis=alt.Axis(title=f"{title} ({unit})", values=ticks, format=decimals(ticks)),
     )
 
 
@@ -128,7 +138,9 @@ def size_colour(values: Iterable[float], field: str, title: str) -> alt.Color:
             field,
             type="quantitative",
             scale=alt.Scale(type="log"),
-            legend=alt.Legend(orient="top", title=title, labelExpr=_SHORT, gradientLength=180),
+            legend=alt.Legend(
+                orient="top", title=title, titleLimit=0, labelExpr=_SHORT, gradientLength=180
+            ),
         )
     return alt.Color(
         field,
@@ -140,7 +152,8 @@ def size_colour(values: Iterable[float], field: str, title: str) -> alt.Color:
             labelExpr=_SHORT,
             symbolType="circle",
             symbolOpacity=1,
-            columns=5,
+            columns=4,
+            titleLimit=0,
         ),
     )
 

@@ -43,8 +43,9 @@ def contour_segments(
     Positions are interpolated linearly over log x and log y. A cell whose line is ambiguous (a
     saddle) gets both pieces in a fixed order: a law of loss has none.
 
-    >>> contour_segments([1, 100], [1, 100], [[2.0, 2.0], [0.0, 0.0]], 1.0)
-    [((1.0, 10.0), (100.0, 10.0))]
+    >>> [(start, end)] = contour_segments([1, 4], [1, 4], [[2.0, 2.0], [0.0, 0.0]], 1.0)
+    >>> start, end
+    ((1, 2.0), (4, 2.0))
     """
     found: list[Segment] = []
     for j in range(len(y) - 1):

@@ -173,10 +173,7 @@ def verification_figure(results: Results, description: str) -> Spec:
         if value is not None
     ]
     ends = [v for v in (row["low"], row["high"], *values) if v is not None]
-    domain = axes.padded(ends, 0.12)
-    x = alt.X("value:Q").scale(domain=domain, nice=False).axis(
-        title=f"Loss L of the verification run ({loss_unit(results)})", tickCount=5, format="~g"
-    )
+    x = axes.plain_loss_axis("value", axes.padded(ends, 0.12), loss_unit(results))
     y = alt.Y("row:N").sort([str(mark["row"]) for mark in marks]).axis(title=None, grid=True)
     tips = axes.hints(row="What", text="Loss")
     layers: list[Any] = []
@@ -204,9 +201,7 @@ def parameters_figure(results: Results, description: str) -> Spec:
     """Loss against N: a law line for each token count of the ladder."""
     runs = ladder(results)
     groups = token_groups(runs)
-    records = [
-        {**record, "group": _group(record["d"], groups)} for record in run_records(runs)
-    ]
+    records = [{**record, "group": _group(record["d"], groups)} for record in run_records(runs)]
     x = axes.count_axis("n", axes.padded((run.n for run in runs), 0.08), n_title(results))
     y = axes.loss_axis("loss", axes.padded(run.loss for run in runs), loss_unit(results))
     colour = axes.size_colour(groups, "group", "Tokens D")
@@ -281,4 +276,3 @@ def token_groups(runs: Sequence[Run]) -> list[float]:
 
 def _group(tokens: float, groups: Sequence[float]) -> float:
     return min(groups, key=lambda group: abs(math.log(tokens / group)))
-

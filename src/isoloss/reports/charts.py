@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -70,9 +71,7 @@ def figure_svg(results: Results, name: str) -> bytes:
         NotFoundError: there is no figure of that name, or these results have nothing for it.
     """
     if name not in NAMES:
-        raise NotFoundError(
-            f"there is no figure {name!r}", hint=f"Take one of {', '.join(NAMES)}."
-        )
+        raise NotFoundError(f"there is no figure {name!r}", hint=f"Take one of {', '.join(NAMES)}.")
     figure = next(item for item in drawings(results) if item.name == name)
     if figure.spec is None:
         raise NotFoundError(
@@ -85,7 +84,22 @@ def figure_svg(results: Results, name: str) -> bytes:
 
     config = {**chart_config(LIGHT), "background": LIGHT.background}
     spec = {**figure.spec, "width": _SVG_WIDTH, "config": config}
-    return vl_convert.vegalite_to_svg(spec).encode("utf-8")
+    return _renumbered(vl_convert.vegalite_to_svg(spec), name).encode("utf-8")
+
+
+def _renumbered(svg: str, name: str) -> str:
+    """The picture with identifiers of its own: Vega counts them through all that it ever drew.
+
+    >>> _renumbered('<clipPath id="clip7"/><g clip-path="url(#clip7)"/>', "compute")
+    '<clipPath id="compute-0"/><g clip-path="url(#compute-0)"/>'
+    """
+    found = list(dict.fromkeys(re.findall(r'\bid="([A-Za-z_]+\d+)"', svg)))
+    names = {old: f"{name}-{number}" for number, old in enumerate(found)}
+    return re.sub(
+        r'(\bid="|url\(#|href="#)([A-Za-z_]+\d+)(?=["\)])',
+        lambda match: match[1] + names.get(match[2], match[2]),
+        svg,
+    )
 
 
 def drawings(results: Results) -> tuple[Figure, ...]:

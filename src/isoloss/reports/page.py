@@ -194,23 +194,23 @@ def _lead(results: Results) -> list[str]:
     study, runs = part(results, "study"), ladder(results)
     total = power_text(sum(run.flops for run in runs))
     lead.append(
-        f"{len(runs)} runs and {total} FLOP went into the law; the study took "
-        f"{duration_text(study.get('seconds'))}."
+        f"The law was fitted to {fit.get('n_rows', MISSING)} of {len(runs)} finished runs "
+        f"({total} FLOP); the study took {duration_text(study.get('seconds'))}."
     )
     return lead
 
 
 def _registration(row: Any, unit: str) -> str:
     told = (
-        f"A run of {count_text(row.get('n'))} parameters on {count_text(row.get('d'))} tokens "
-        f"({power_text(row.get('flops'))} FLOP"
+        f"The run has {count_text(row.get('n'))} parameters and saw {count_text(row.get('d'))} "
+        f"tokens: {power_text(row.get('flops'))} FLOP"
     )
     ratio = finite(row.get("compute_ratio"))
-    told += "" if ratio is None else f", {ratio:.3g} times the largest run of the ladder"
-    told += f"), predicted in {unit}"
+    told += "." if ratio is None else f", {ratio:.3g} times the largest run of the ladder."
     if row.get("registered_at"):
-        told += f" and registered at {row['registered_at']}"
-    return f"{told}, trained at {row['trained_at']}." if row.get("trained_at") else f"{told}."
+        told += f" Its loss was predicted and registered at {row['registered_at']}"
+        told += f", it was trained at {row['trained_at']}." if row.get("trained_at") else "."
+    return f"{told} Losses are in {unit}."
 
 
 def _warnings(results: Results) -> str:
@@ -218,7 +218,10 @@ def _warnings(results: Results) -> str:
     if not found:
         return ""
     items = "".join(f"<li>{_escape(text)}</li>" for text in found)
-    return f'<section class="warnings" aria-label="Warnings"><h2>Warnings</h2><ul>{items}</ul></section>'
+    return (
+        '<section class="warnings" aria-label="Warnings">'
+        f"<h2>Warnings</h2><ul>{items}</ul></section>"
+    )
 
 
 def _figure(figure: Figure, convention: str) -> str:
@@ -257,11 +260,17 @@ def _number(flag: bool) -> str:
     return ' class="number"' if flag else ""
 
 
+def _kind(cell: str, flag: bool) -> str:
+    return ' class="long"' if len(cell) > 32 and not flag else _number(flag)
+
+
 def _row(cells: tuple[str, ...], numeric: list[bool]) -> str:
     first, *others = (
-        f"{_number(flag)}>{_escape(cell)}" for cell, flag in zip(cells, numeric, strict=True)
+        f"{_kind(cell, flag)}>{_escape(cell)}" for cell, flag in zip(cells, numeric, strict=True)
     )
-    return f'<tr><th scope="row"{first}</th>' + "".join(f"<td{cell}</td>" for cell in others) + "</tr>"
+    return (
+        f'<tr><th scope="row"{first}</th>' + "".join(f"<td{cell}</td>" for cell in others) + "</tr>"
+    )
 
 
 def _definitions(results: Results) -> str:

@@ -233,7 +233,9 @@ def rungs_table(results: Results) -> Table:
 def _rung(n: float, group: list[Mapping[str, Any]]) -> tuple[str, ...]:
     first = group[0]
     vocabulary, width = finite(first.get("vocab_size")), finite(first.get("d_model"))
-    share = MISSING if vocabulary is None or width is None else f"{100 * vocabulary * width / n:.0f}%"
+    share = (
+        MISSING if vocabulary is None or width is None else f"{100 * vocabulary * width / n:.0f}%"
+    )
     return (
         count_text(n),
         count_text(width),
@@ -283,4 +285,3 @@ def runs_table(results: Results) -> Table:
     )
     caption = "Every run with the loss that it measured; rows that a fit leaves out say why."
     return _table("runs", "Runs", caption, columns, cells, "No run was made.")
-
