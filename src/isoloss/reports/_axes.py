@@ -110,7 +110,7 @@ def tall_count_axis(field: str, domain: list[float], title: str) -> alt.Y:
 
 def plain_loss_axis(field: str, domain: list[float], unit: str) -> alt.X:
     """Loss, from left to right, magnified: a linear axis."""
-    ticks = nice_steps(*domain, 4)
+    ticks = nice_steps(domain[0], domain[1], 4)
     return alt.X(
         field,
         type="quantitative",
@@ -163,7 +163,7 @@ def hints(**titles: str) -> list[alt.Tooltip]:
     return [alt.Tooltip(name, type="nominal", title=title) for name, title in titles.items()]
 
 
-def texts(n: float, d: float, flops: float) -> dict[str, str]:
+def texts(n: Any, d: Any, flops: Any) -> dict[str, str]:
     """What tooltips say of a run's size."""
     return {"n_text": short_text(n), "d_text": short_text(d), "c_text": power_text(flops)}
 

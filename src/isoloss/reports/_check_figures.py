@@ -111,36 +111,48 @@ def residuals_figure(results: Results, description: str) -> Spec:
         layers.append(axes.chart(band).mark_rect(style="band").encode(y=y, y2="high"))
     zero = axes.chart([{"residual_percent": 0}]).mark_rule(style="guide").encode(y=y)
     points = axes.chart(found).mark_point(filled=True, style="run")
-    colour = axes.size_colour((row["n"] for row in found), "n", n_title(results))
+    colour = _colour(results, found)
     tips = axes.hints(run="Run", **_SIZE, residual_text="Residual")
     layers += [zero, points.encode(x=x, y=y, color=colour, tooltip=tips)]
     return axes.finished(layers, description, height=300)
 
 
-def backtest_figure(results: Results, description: str) -> Spec:
-    """Predicted against measured loss of runs held out from the largest compute down."""
+def _colour(results: Results, found: list[dict[str, Any]]) -> alt.Color:
+    """The colours of the whole ladder, so that a size has one colour in every figure."""
+    sizes = {run.n for run in ladder(results)} | {row["n"] for row in found}
+    return axes.size_colour(sizes, "n", n_title(results))
+
+
+def _backtest_records(results: Results) -> list[dict[str, Any]]:
     found = []
     for row in rows(results, "backtest"):
+        names = ("n", "measured", "predicted", "low", "high")
         record = {
-            **{name: finite(row.get(name)) for name in ("n", "measured", "predicted")},
-            **{name: finite(row.get(name)) for name in ("low", "high")},
+            **{name: finite(row.get(name)) for name in names},
             "baseline": baseline_of(row),
             "run": str(row.get("run_id", ""))[:12],
             "measured_text": loss_text(row.get("measured")),
             "predicted_text": loss_text(row.get("predicted")),
             "interval_text": interval_text(row.get("low"), row.get("high")),
             "error_text": percent_text(row.get("error_percent")),
-            **axes.texts(row["n"], row["d"], row["flops"]),
+            **axes.texts(row.get("n"), row.get("d"), row.get("flops")),
         }
         if record["measured"] is not None and record["predicted"] is not None:
             found.append(record)
+    return found
+
+
+def backtest_figure(results: Results, description: str) -> Spec:
+    """Predicted against measured loss of runs held out from the largest compute down."""
+    found = _backtest_records(results)
     names = ("measured", "predicted", "low", "high", "baseline")
     domain = axes.padded(row[name] for row in found for name in names if row[name] is not None)
     unit = loss_unit(results)
+    ticks = axes.log_ticks(*domain)
     x = alt.X("measured:Q").scale(type="log", domain=domain, nice=False)
     x = x.axis(
         title=f"Measured loss ({unit})",
-        values=(ticks := axes.log_ticks(*domain)),
+        values=ticks,
         format=axes.decimals(ticks),
         labelOverlap=True,
     )
@@ -159,7 +171,7 @@ def backtest_figure(results: Results, description: str) -> Spec:
     ends = [{"measured": value, "predicted": value} for value in domain]
     banded = [row for row in found if row["low"] is not None and row["high"] is not None]
     others = [row for row in found if row["baseline"] is not None]
-    colour = axes.size_colour((row["n"] for row in found), "n", n_title(results))
+    colour = _colour(results, found)
     layers: list[Any] = [axes.chart(ends).mark_line(style="guide").encode(x=x, y=y("predicted"))]
     if banded:
         bars = axes.chart(banded).mark_rule(style="interval")

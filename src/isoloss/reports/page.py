@@ -99,7 +99,7 @@ def _escape(value: Any) -> str:
 def _script() -> str:
     import vl_convert
 
-    text = f"{vl_convert.javascript_bundle()}\n{_asset('page.js')}"
+    text = f"{vl_convert.javascript_bundle(None)}\n{_asset('page.js')}"
     # Only inside a string could this stand in valid code, and there the two mean the same.
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
@@ -145,7 +145,7 @@ def _title(results: Results) -> str:
 def _header(results: Results) -> str:
     row = part(results, "verification")
     absent = missing_measurement(results)
-    tone = {True: "good", False: "bad"}.get(row.get("inside"), "open") if not absent else "open"
+    tone = "open" if absent or row.get("inside") is None else "good" if row["inside"] else "bad"
     interval = interval_text(row.get("low"), row.get("high"))
     facts = [
         ("Predicted loss", loss_text(row.get("predicted"))),

@@ -200,7 +200,7 @@ def backtest_table(results: Results) -> Table:
             interval_text(row.get("low"), row.get("high")),
             loss_text(row.get("measured")),
             percent_text(row.get("error_percent")),
-            {True: "inside", False: "outside"}.get(row.get("inside"), MISSING),
+            _side(row.get("inside")),
             loss_text(baseline_of(row)),
         )
         for row in rows(results, "backtest")
@@ -212,6 +212,10 @@ def backtest_table(results: Results) -> Table:
     caption = "Runs predicted by a law that was fitted without them and without larger ones."
     reason = str(results.get("backtest_reason") or "No run was held out.")
     return _table("backtest", "Backtest", caption, columns, cells, reason)
+
+
+def _side(inside: Any) -> str:
+    return MISSING if inside is None else "inside" if inside else "outside"
 
 
 def rungs_table(results: Results) -> Table:
