@@ -99,7 +99,9 @@ def _escape(value: Any) -> str:
 def _script() -> str:
     import vl_convert
 
-    text = f"{vl_convert.javascript_bundle(None)}\n{_asset('page.js')}"
+    # Without a snippet the bundle leaves vegaEmbed on `window`; the stub misses the default.
+    bundle = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue]
+    text = f"{bundle}\n{_asset('page.js')}"
     # Only inside a string could this stand in valid code, and there the two mean the same.
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
