@@ -20,8 +20,9 @@ class Recipe:
 
     Args:
         batch_tokens: tokens per step.
-        base_learning_rate: peak learning rate at `base_width`; other widths take it times
-            base_width / d_model.
+        base_learning_rate: peak AdamW rate (embedding, head, scales) at `base_width`; other
+            widths take it times base_width / d_model.
+        matrix_learning_rate, momentum: Muon, for the matrices of the blocks, at every width.
         warmup_steps: linear warm-up.
         decay_fraction: share of a run's steps spent on the linear decay to zero.
         betas, eps, weight_decay: AdamW (arXiv:1711.05101).
@@ -29,8 +30,10 @@ class Recipe:
     """
 
     batch_tokens: int = 1024
-    base_learning_rate: float = 0.003
+    base_learning_rate: float = 0.008
     base_width: int = 64
+    matrix_learning_rate: float = 0.012
+    momentum: float = 0.95
     warmup_steps: int = 50
     decay_fraction: float = 0.2
     betas: tuple[float, float] = (0.9, 0.98)

@@ -162,7 +162,7 @@ def describe(config: RunConfig, corpus: Corpus) -> dict[str, Any]:
         "batch_tokens": recipe.batch_tokens,
         "learning_rate": recipe.learning_rate(shape.d_model),
         "schedule": f"wsd:{recipe.warmup_steps}:{recipe.decay_fraction:g}",
-        "optimizer": "adamw",
+        "optimizer": "muon+adamw",
         "flops": config.flops,
         "flops_convention": "palm",
         "loss_unit": "nats_per_token",

@@ -18,6 +18,7 @@ from isoloss._files import write_bytes_atomic
 from isoloss.architecture import TransformerConfig
 from isoloss.errors import DataError, NotFoundError
 from isoloss.models import Decoder
+from isoloss.training.optimizer import Optimizer
 from isoloss.training.recipe import Recipe, Schedule
 
 Batch = Callable[[int], Tensor]
@@ -38,7 +39,7 @@ class TrainingState:
     """Everything that the next step depends on besides the batch and the schedule."""
 
     model: Decoder
-    optimizer: torch.optim.AdamW
+    optimizer: Optimizer
     recipe: Recipe
     step: int = 0
 
@@ -46,15 +47,7 @@ class TrainingState:
     def start(config: TransformerConfig, recipe: Recipe, *, seed: int) -> TrainingState:
         """A fresh model at step 0; `seed` decides its initial weights."""
         model = Decoder(config, seed=seed)
-        optimizer = torch.optim.AdamW(
-            model.parameters(),
-            lr=recipe.learning_rate(config.d_model),
-            betas=recipe.betas,
-            eps=recipe.eps,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
-        return TrainingState(model=model, optimizer=optimizer, recipe=recipe)
+        return TrainingState(model=model, optimizer=Optimizer(model, recipe), recipe=recipe)
 
     def advance(
         self,
@@ -69,22 +62,19 @@ class TrainingState:
             Diverged: the loss is not finite, or more than twice that of a uniform guess.
         """
         config = self.model.config
-        peak = self.recipe.learning_rate(config.d_model)
         worst = 2 * float(torch.log(torch.tensor(float(config.vocab_size))))
         parameters = list(self.model.parameters())
         while self.step < until:
-            for group in self.optimizer.param_groups:
-                group["lr"] = peak * schedule.factor(self.step)
             tokens = batch(self.step)
             logits = self.model(tokens[:, :-1])
             loss = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
             value = loss.item()
             if not value < worst:  # also true for not-a-number
                 raise Diverged(self.step, value)
-            self.optimizer.zero_grad(set_to_none=True)
+            self.model.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip_norm)
-            self.optimizer.step()
+            self.optimizer.step(schedule.factor(self.step))
             self.step += 1
             if on_step is not None:
                 on_step(self.step, value)
@@ -92,11 +82,7 @@ class TrainingState:
     def save(self, path: str | Path) -> None:
         """Write one safetensors file, atomically: weights, moments, step, config, recipe."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        for name, parameter in self.model.named_parameters():
-            moments = self.optimizer.state.get(parameter, {})
-            for key in ("exp_avg", "exp_avg_sq"):
-                if key in moments:
-                    tensors[f"{key}.{name}"] = moments[key]
+        tensors |= self.optimizer.tensors()
         metadata = {
             "format": "isoloss-checkpoint-1",
             "step": str(self.step),
@@ -124,13 +110,7 @@ class TrainingState:
         weights = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
         state.model.load_state_dict(weights)
         state.step = int(metadata["step"])
-        for name, parameter in state.model.named_parameters():
-            if f"exp_avg.{name}" in tensors:
-                state.optimizer.state[parameter] = {
-                    "step": torch.tensor(float(state.step)),
-                    "exp_avg": tensors[f"exp_avg.{name}"].clone(),
-                    "exp_avg_sq": tensors[f"exp_avg_sq.{name}"].clone(),
-                }
+        state.optimizer.restore(tensors, state.step)
         return state
 
 
