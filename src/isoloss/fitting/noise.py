@@ -1,0 +1,48 @@
+"""Run-to-run noise: how far runs with the same N and D and other seeds lie apart."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isoloss.laws.law import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Standard deviation of log loss between seeds; not-a-number with the reason if unknown."""
+
+    sd: float
+    degrees_of_freedom: int
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON, in percent of the loss."""
+        known = math.isfinite(self.sd)
+        return {
+            "sd_percent": 100 * self.sd if known else None,
+            "degrees_of_freedom": self.degrees_of_freedom,
+            "reason": self.reason,
+        }
+
+
+def run_noise(n: Array, d: Array, loss: Array) -> Noise:
+    """Pooled over every (N, D) that was run more than once.
+
+    >>> run_noise(np.array([1., 1.]), np.array([2., 2.]), np.array([3., 3.])).degrees_of_freedom
+    1
+    """
+    squares, freedom = 0.0, 0
+    for point in sorted(set(zip(n.tolist(), d.tolist(), strict=True))):
+        same = np.log(loss[(n == point[0]) & (d == point[1])])
+        if len(same) > 1:
+            squares += float(((same - same.mean()) ** 2).sum())
+            freedom += len(same) - 1
+    if not freedom:
+        return Noise(
+            sd=math.nan, degrees_of_freedom=0, reason="no (N, D) was run with several seeds"
+        )
+    return Noise(sd=math.sqrt(squares / freedom), degrees_of_freedom=freedom)

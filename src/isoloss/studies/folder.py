@@ -1,0 +1,176 @@
+"""The folder of a study: where each part lies, whose it is, and one writer at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isoloss._files import write_json_atomic
+from isoloss.errors import DataError, EnvironmentProblem, NotFoundError, UsageError
+from isoloss.studies.spec import StudySpec, parse_spec
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Paths inside a study's folder."""
+
+    root: Path
+
+    @property
+    def spec(self) -> Path:
+        """The resolved spec, as JSON."""
+        return self.root / "spec.json"
+
+    @property
+    def corpus(self) -> Path:
+        """The prepared corpus."""
+        return self.root / "corpus"
+
+    @property
+    def plan(self) -> Path:
+        """The resolved plan of the ladder and the verification run."""
+        return self.root / "plan.json"
+
+    @property
+    def store(self) -> Path:
+        """Runs and registered predictions."""
+        return self.root / "runs.sqlite"
+
+    @property
+    def trunks(self) -> Path:
+        """Checkpoints of unfinished trunks."""
+        return self.root / "trunks"
+
+    @property
+    def fit(self) -> Path:
+        """The fit behind the prediction."""
+        return self.root / "fit.json"
+
+    @property
+    def prediction(self) -> Path:
+        """The registered prediction."""
+        return self.root / "prediction.json"
+
+    @property
+    def model(self) -> Path:
+        """The verification run's model."""
+        return self.root / "model"
+
+    @property
+    def results(self) -> Path:
+        """Everything that the page shows."""
+        return self.root / "study.json"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.root / "report.html"
+
+    def read_json(self, path: Path) -> Any:
+        """A JSON file of this folder.
+
+        Raises:
+            NotFoundError, DataError: missing or damaged.
+        """
+        try:
+            return json.loads(path.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise NotFoundError(
+                f"{self.root}: no {path.name} here",
+                hint="Give the folder that `isoloss study --out` named.",
+            ) from error
+        except ValueError as error:
+            raise DataError(f"{path}: damaged ({error})", hint="Delete it and run again.") from error
+
+    def paths(self) -> dict[str, str]:
+        """What a finished study points to."""
+        return {
+            "report": str(self.report),
+            "store": str(self.store),
+            "fit": str(self.fit),
+            "prediction": str(self.prediction),
+            "model": str(self.model),
+        }
+
+
+@contextlib.contextmanager
+def claimed(root: Path) -> Iterator[StudyFolder]:
+    """The folder, made if missing, for one writer at a time.
+
+    Raises:
+        EnvironmentProblem: it cannot be written, or another process works in it.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        handle = os.open(root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"{root}: cannot write there: {error.strerror or error}",
+            hint="Choose another folder with --out.",
+        ) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"{root}: another process is working on this study",
+                hint="Wait for it (isoloss study --status --out DIR), or choose another --out.",
+            ) from error
+        yield StudyFolder(root)
+    finally:
+        os.close(handle)
+
+
+def settle_spec(folder: StudyFolder, spec: StudySpec) -> None:
+    """Make `spec` the folder's spec, or refuse a folder that belongs to another study.
+
+    A folder in which nothing was trained yet takes the new spec.
+
+    Raises:
+        UsageError: runs of another spec are there; nothing is changed.
+    """
+    if folder.spec.exists():
+        before = parse_spec(folder.read_json(folder.spec), str(folder.spec))
+        if before == spec:
+            return
+        changes = "; ".join(_differences(before.model_dump(), spec.model_dump(), ""))
+        if _has_runs(folder):
+            raise UsageError(
+                f"{folder.root} belongs to another study: {changes}",
+                hint="Give the same settings to continue it, or another --out.",
+            )
+        folder.plan.unlink(missing_ok=True)
+        if before.corpus != spec.corpus:
+            shutil.rmtree(folder.corpus, ignore_errors=True)
+    elif any(p.name not in (".lock",) for p in folder.root.iterdir()):
+        raise UsageError(
+            f"{folder.root} is not empty and holds no study",
+            hint="Choose another folder with --out.",
+        )
+    write_json_atomic(folder.spec, spec.model_dump())
+
+
+def _has_runs(folder: StudyFolder) -> bool:
+    from isoloss.runs import RunStore
+
+    if not folder.store.exists():
+        return False
+    with RunStore.open(folder.store, create=False) as store:
+        return bool(store.rows())
+
+
+def _differences(before: dict[str, Any], after: dict[str, Any], prefix: str) -> list[str]:
+    found: list[str] = []
+    for name in before:
+        if isinstance(before[name], dict):
+            found += _differences(before[name], after[name], f"{prefix}{name}.")
+        elif before[name] != after[name]:
+            found.append(f"{prefix}{name} is {before[name]!r} there, {after[name]!r} now")
+    return found

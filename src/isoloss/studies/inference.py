@@ -1,0 +1,70 @@
+"""From the ladder's runs to a registered prediction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from isoloss.errors import DataError
+from isoloss.runs import Runs, RunStore
+from isoloss.studies.folder import StudyFolder
+from isoloss.studies.registration import register
+from isoloss.studies.spec import StudySpec
+
+if TYPE_CHECKING:
+    from isoloss.fitting import Forecast
+    from isoloss.ladders import LadderPlan
+
+
+def infer(
+    folder: StudyFolder,
+    store: RunStore,
+    plan: LadderPlan,
+    document: dict[str, Any],
+    spec: StudySpec,
+) -> tuple[dict[str, Any], Forecast]:
+    """Fit the ladder, forecast the verification run and register that, before it is trained.
+
+    Returns:
+        The registered prediction (the first one, if the study was interrupted after it) and the
+        forecast it came from.
+
+    Raises:
+        DataError: too many runs of the ladder diverged.
+    """
+    from isoloss.architecture import count_parameters
+    from isoloss.fitting import forecast
+
+    ladder = ladder_runs(store, plan)
+    usable = len(ladder.used())
+    if usable < len(ladder) * 2 / 3:
+        raise DataError(
+            f"only {usable} of {len(ladder)} runs of the ladder are usable",
+            hint="Look at them with `isoloss runs show`; a lower learning rate may help.",
+        )
+    run = plan.verification
+    counts = count_parameters(run.architecture)
+    target = {
+        "run_id": run.run_id,
+        "params_matmul": counts.matmul,
+        "tokens": run.tokens,
+        "flops": run.flops,
+        "flops_convention": "palm",
+    }
+    found = forecast(
+        ladder,
+        n=counts.matmul,
+        d=run.tokens,
+        flops=run.flops,
+        level=spec.prediction.level,
+        seed=spec.ladder.seed,
+    )
+    found.fits[found.best].save(folder.fit)
+    return register(folder, store, found, ladder, target, document, spec.name), found
+
+
+def ladder_runs(store: RunStore, plan: LadderPlan) -> Runs:
+    """The ladder's rows in the order of the plan, without the verification run.
+
+    The order of the plan, not of arrival: two workers finish in another order every time.
+    """
+    return Runs.from_rows([store.get(run.run_id) for run in plan.runs()])

@@ -1,0 +1,173 @@
+"""The whole loop: measure, infer, register, check, decide, report; resumable step by step.
+
+Each step first asks whether its result is already there, so a killed study is simply run again.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from isoloss._files import write_json_atomic
+from isoloss.errors import DataError
+from isoloss.studies.folder import StudyFolder, claimed, settle_spec
+from isoloss.studies.spec import StudySpec
+
+
+def run_study(
+    spec: StudySpec,
+    *,
+    out: str | Path,
+    minutes: float | None = None,
+    corpus: Sequence[str | Path] = (),
+    text_field: str | None = None,
+    seeds: int | None = None,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """Run a study, or go on with it; returns what `study.json` holds.
+
+    Args:
+        spec: from `load_spec`.
+        out: the study's folder.
+        minutes, corpus, text_field, seeds: choices over the spec.
+        dry_run: stop after the plan; nothing is trained.
+
+    Raises:
+        UsageError: the folder belongs to another study.
+        DataError: the corpus is unusable or too small.
+        EnvironmentProblem: the folder cannot be written, or another process works in it.
+    """
+    chosen = spec.with_choices(
+        minutes=minutes,
+        sources=[_resolved(c) for c in corpus],
+        text_field=text_field,
+        noise_seeds=seeds,
+    )
+    began = time.monotonic()
+    with claimed(Path(out)) as folder:
+        settle_spec(folder, chosen)
+        return _run(folder, chosen, dry_run=dry_run, began=began)
+
+
+def _resolved(source: str | Path) -> str:
+    """A path that means the same from every folder; the name of the default corpus stays."""
+    path = Path(source)
+    return str(source) if str(source) == "stdlib" and not path.exists() else str(path.resolve())
+
+
+def _run(folder: StudyFolder, spec: StudySpec, *, dry_run: bool, began: float) -> dict[str, Any]:
+    from isoloss.runs import RunStore
+    from isoloss.studies import measurement
+    from isoloss.studies.inference import infer
+    from isoloss.studies.results import assemble
+    from isoloss.studies.rungs import rungs_text
+
+    tokens = measurement.prepare(folder, spec, _say)
+    plan, document = measurement.settle_plan(folder, spec, tokens, _say)
+    _say(rungs_text(document, tokens.manifest))
+    if dry_run:
+        return {
+            "study": {"name": spec.name, "size": plan.size},
+            "dry_run": True,
+            "rungs": document["rungs"],
+            "expected_seconds": document["expected_seconds"],
+            "warnings": document["warnings"],
+            "paths": {"plan": str(folder.plan)},
+        }
+    with RunStore.open(folder.store) as store:
+        store.verify()
+        measurement.climb(folder, plan, store)
+        prediction, forecast = infer(folder, store, plan, document, spec)
+        _say(
+            f"registered: predicted {prediction['predicted']:.4f}"
+            f" [{prediction['low']:.4f}, {prediction['high']:.4f}]"
+            f" for N = {prediction['n']:,}, D = {prediction['d']:,}"
+        )
+        measurement.verify(folder, plan, tokens, store)
+        results = assemble(
+            folder, store, plan, spec, tokens, prediction, forecast, document,
+            seconds=time.monotonic() - began,
+            provenance=measurement.machine() | {"command": _command()},
+        )  # fmt: skip
+    write_json_atomic(folder.results, results)
+    _say("report: drawing the page")
+    _write_page(folder, results)
+    return results
+
+
+def _write_page(folder: StudyFolder, results: dict[str, Any]) -> None:
+    from isoloss.reports import write_report
+
+    write_report(results, folder.report)
+
+
+def _command() -> str:
+    return shlex.join(["isoloss", *sys.argv[1:]])
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def study_status(out: str | Path) -> dict[str, Any]:
+    """How far the study in a folder is; reads only, needs no PyTorch.
+
+    Raises:
+        NotFoundError: no study there.
+    """
+    from isoloss.runs import RunStore
+
+    folder = StudyFolder(Path(out))
+    spec = folder.read_json(folder.spec)
+    told: dict[str, Any] = {"study": spec["name"], "folder": str(folder.root)}
+    if not folder.plan.exists():
+        return told | {"stage": "no plan yet"}
+    plan = folder.read_json(folder.plan)["plan"]
+    wanted = sum(len(runs) for runs in plan["trunks"])
+    rows: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
+    if folder.store.exists():
+        with RunStore.open(folder.store, create=False) as store:
+            rows, events = store.rows(), store.events()
+    failed = [row["name"] for row in rows if row.get("status") not in ("", "ok", None)]
+    told |= {
+        "size": plan["size"],
+        "runs_finished": len(rows),
+        "runs_planned": wanted + 1,
+        "runs_failed": failed,
+    }
+    for event in events:
+        if event["kind"] == "prediction":
+            told["predicted"] = event["payload"]["predicted"]
+            told["registered_at"] = event["payload"]["registered_at"]
+        if event["kind"] == "outcome":
+            told["measured"] = event["payload"]["measured"]
+    if folder.results.exists():
+        return told | {"stage": "finished", "report": str(folder.report)}
+    if "predicted" in told:
+        return told | {"stage": "the prediction is registered, its run is not finished"}
+    return told | {"stage": "the ladder is being trained" if rows else "the plan is settled"}
+
+
+def load_results(folder: str | Path) -> dict[str, Any]:
+    """What a finished study found; needs no PyTorch.
+
+    Raises:
+        NotFoundError: no finished study there.
+        DataError: its results are damaged.
+    """
+    place = StudyFolder(Path(folder))
+    results = place.read_json(place.results)
+    if not isinstance(results, dict) or "runs" not in results:
+        raise DataError(f"{place.results}: no results of a study", hint="Run the study again.")
+    return results
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

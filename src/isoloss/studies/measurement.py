@@ -1,0 +1,230 @@
+"""The measuring steps of a study: corpus, plan, ladder, verification run. Needs PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from isoloss._files import write_json_atomic
+from isoloss.corpus import Corpus, prepare_corpus
+from isoloss.errors import DataError
+from isoloss.ladders import (
+    SIZES,
+    LadderPlan,
+    LadderProgress,
+    LadderSize,
+    Speed,
+    probe_speed,
+    resolve_plan,
+    rung_table,
+    size_named,
+    train_ladder,
+)
+from isoloss.runs import RunStore
+from isoloss.studies.folder import StudyFolder
+from isoloss.studies.progress import Progress
+from isoloss.studies.spec import StudySpec
+from isoloss.training import Recipe, train_run
+
+Say = Callable[[str], None]
+PLAN_FORMAT = "isoloss-plan-1"
+
+
+def prepare(folder: StudyFolder, spec: StudySpec, say: Say) -> Corpus:
+    """The study's corpus: opened where it is there, prepared where it is not."""
+    return prepare_corpus(
+        spec.corpus.sources,
+        folder.corpus,
+        vocab_size=spec.corpus.vocab_size,
+        text_field=spec.corpus.text_field,
+        max_bytes=spec.corpus.max_bytes,
+        on_progress=lambda line: say(f"corpus: {line}"),
+    )
+
+
+def settle_plan(
+    folder: StudyFolder, spec: StudySpec, corpus: Corpus, say: Say
+) -> tuple[LadderPlan, dict[str, Any]]:
+    """The resolved plan: read where it is saved, else chosen for this machine and saved.
+
+    Returns:
+        The plan, and the saved document with its table of rungs.
+    """
+    if folder.plan.exists():
+        document = folder.read_json(folder.plan)
+        plan = LadderPlan.from_dict(document["plan"])
+        if plan.verification.corpus_fingerprint != corpus.fingerprint:
+            raise DataError(
+                f"{folder.plan}: the plan is for another corpus"
+                f" ({plan.verification.corpus_fingerprint[:12]}, found {corpus.fingerprint[:12]})",
+                hint="The corpus in this folder was changed; begin anew with another --out.",
+            )
+        return plan, document
+    recipe = Recipe()
+    say("plan: timing this machine")
+    speed = probe_speed(
+        recipe, vocab_size=corpus.vocab_size, context_length=spec.ladder.context_length
+    )
+    size, warnings = choose_size(spec, corpus, recipe, speed)
+    plan = _resolve(size, spec, corpus, recipe)
+    document = {
+        "format": PLAN_FORMAT,
+        "plan": plan.to_dict(),
+        "rungs": rung_table(plan, speed.plan_seconds(plan)),
+        "expected_seconds": speed.wall_seconds(plan),
+        "warnings": warnings,
+    }
+    write_json_atomic(folder.plan, document)
+    return plan, document
+
+
+def choose_size(
+    spec: StudySpec, corpus: Corpus, recipe: Recipe, speed: Speed
+) -> tuple[LadderSize, list[str]]:
+    """The largest fixed size that fits the time and the text, with what to warn of.
+
+    Raises:
+        DataError: the text is too small for the smallest size.
+    """
+    if spec.ladder.size != "auto":
+        return size_named(spec.ladder.size), []
+    enough = [s for s in SIZES if s.verify_steps() * recipe.batch_tokens <= corpus.train_tokens]
+    if not enough:
+        needed = min(s.verify_steps() for s in SIZES) * recipe.batch_tokens
+        raise DataError(
+            f"the corpus has {corpus.train_tokens:,} training tokens; the smallest ladder with"
+            f" its verification run needs {needed:,}",
+            hint="Give more text: --corpus may be repeated.",
+        )
+    plans = {s.name: _resolve(s, spec, corpus, recipe) for s in enough}
+    seconds = {name: speed.wall_seconds(plan) for name, plan in plans.items()}
+    fitting = [s for s in enough if seconds[s.name] <= spec.minutes * 60]
+    chosen = fitting[-1] if fitting else enough[0]
+    warnings: list[str] = []
+    if not fitting:
+        warnings.append(
+            f"the smallest ladder takes about {seconds[chosen.name] / 60:.0f} min here,"
+            f" {spec.minutes:g} were asked for"
+        )
+    elif chosen is enough[-1] and len(enough) < len(SIZES):
+        warnings.append(
+            f"the ladder is {chosen.name!r} because the text has {corpus.train_tokens:,} training"
+            " tokens; more text would allow a larger one"
+        )
+    return chosen, warnings
+
+
+def _resolve(size: LadderSize, spec: StudySpec, corpus: Corpus, recipe: Recipe) -> LadderPlan:
+    return resolve_plan(
+        size,
+        recipe=recipe,
+        vocab_size=corpus.vocab_size,
+        context_length=spec.ladder.context_length,
+        unique_tokens=corpus.train_tokens,
+        corpus_fingerprint=corpus.fingerprint,
+        eval_tokens=spec.ladder.eval_tokens,
+        seed=spec.ladder.seed,
+        noise_seeds=spec.ladder.noise_seeds,
+        workers=spec.ladder.workers,
+        verify_threads=spec.ladder.verify_threads,
+    )
+
+
+def climb(folder: StudyFolder, plan: LadderPlan, store: RunStore) -> None:
+    """Train every run of the ladder that the store does not hold; rows land as they finish."""
+    known = {run.run_id for run in plan.runs() if store.has(run.run_id)}
+    if len(known) == len(plan.runs()):
+        return
+    with Progress("ladder") as progress:
+
+        def on_progress(news: LadderProgress) -> None:
+            if news.message:
+                progress.say(f"  {news.runs_done:>3}/{news.runs_total}  {news.message}")
+            progress.at(news.flops_done / news.flops_total if news.flops_total else 1.0)
+
+        train_ladder(
+            plan,
+            folder.corpus,
+            folder.trunks,
+            known=known,
+            on_row=store.add_run,
+            on_progress=on_progress,
+        )
+
+
+def verify(folder: StudyFolder, plan: LadderPlan, corpus: Corpus, store: RunStore) -> None:
+    """Train the verification run, unless the store holds it."""
+    run = plan.verification
+    if store.has(run.run_id):
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(run.threads)
+    try:
+        with Progress("verification run") as progress:
+            row = train_run(
+                run,
+                corpus,
+                folder.model,
+                on_step=lambda step, _: progress.at(step / run.steps),
+            )
+    finally:
+        torch.set_num_threads(before)
+    store.add_run(row)
+
+
+def machine() -> dict[str, str]:
+    """Versions and machine, for the provenance of the results."""
+    import os
+    import platform
+
+    import numpy as np
+    import torch
+
+    import isoloss
+
+    return {
+        "isoloss": isoloss.__version__,
+        "git": _git_revision(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    import platform
+
+    return platform.processor() or platform.machine()
+
+
+def _git_revision() -> str:
+    """The revision of the source tree that runs, if it is one; marked where it was changed."""
+    import subprocess
+
+    root = Path(__file__).resolve().parent
+
+    def ask(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=False, timeout=10
+        )
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        if ask("ls-files", "--error-unmatch", Path(__file__).name, "spec.py") == "":
+            return "not a git checkout"
+        revision = ask("rev-parse", "HEAD")
+        return revision + (" with changes" if ask("status", "--porcelain", str(root)) else "")
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"

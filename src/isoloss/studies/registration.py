@@ -1,0 +1,89 @@
+"""The prediction, written down before its run starts, and its outcome, written down after."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from isoloss._files import canonical_json, sha256_text, write_json_atomic
+from isoloss.runs import Runs, RunStore
+from isoloss.studies.folder import StudyFolder
+
+if TYPE_CHECKING:
+    from isoloss.fitting import Forecast
+
+
+def registered(store: RunStore) -> dict[str, Any] | None:
+    """The registered prediction of a store, if there is one."""
+    found = store.events("prediction")
+    return dict(found[-1]["payload"]) if found else None
+
+
+def register(
+    folder: StudyFolder,
+    store: RunStore,
+    forecast: Forecast,
+    ladder: Runs,
+    target: dict[str, Any],
+    plan_document: dict[str, Any],
+    name: str,
+) -> dict[str, Any]:
+    """Append the prediction to the ledger and write `prediction.json`; the first one stands."""
+    before = registered(store)
+    if before is None:
+        facts = {
+            "study": name,
+            "run_id": target["run_id"],
+            "n": target["params_matmul"],
+            "n_convention": "params_matmul",
+            "d": target["tokens"],
+            "flops": target["flops"],
+            "flops_convention": target["flops_convention"],
+            "predicted": forecast.loss,
+            "low": forecast.low,
+            "high": forecast.high,
+            "level": forecast.level,
+            "baseline": _or_none(forecast.baseline),
+            "weights": dict(forecast.weights),
+            "uncertainty": dict(forecast.uncertainty),
+            "runs_hash": ladder.hash(),
+            "plan_hash": sha256_text(canonical_json(plan_document["plan"])),
+        }
+        before = {
+            "prediction_id": sha256_text(canonical_json(facts))[:16],
+            **facts,
+            "registered_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        store.add_event("prediction", before)
+    write_json_atomic(folder.prediction, before)
+    return before
+
+
+def settle_outcome(store: RunStore, prediction: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """Append how the prediction turned out, once; returns the outcome."""
+    for event in store.events("outcome"):
+        if event["payload"].get("prediction_id") == prediction["prediction_id"]:
+            return dict(event["payload"])
+    measured = row.get("loss")
+    outcome: dict[str, Any] = {
+        "prediction_id": prediction["prediction_id"],
+        "run_id": row["run_id"],
+        "trained_at": row["created_at"],
+        "measured": None,
+        "error_percent": None,
+        "inside": None,
+        "reason": row.get("reason") or "",
+    }
+    if measured is not None and math.isfinite(measured):
+        outcome |= {
+            "measured": measured,
+            "error_percent": 100 * (prediction["predicted"] - measured) / measured,
+            "inside": prediction["low"] <= measured <= prediction["high"],
+        }
+    store.add_event("outcome", outcome)
+    return outcome
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None

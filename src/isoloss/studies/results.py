@@ -1,0 +1,236 @@
+"""Everything that a finished study knows, as one plain dictionary: `study.json`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isoloss.runs import RunStore
+from isoloss.studies.folder import StudyFolder
+from isoloss.studies.registration import settle_outcome
+from isoloss.studies.spec import StudySpec
+
+if TYPE_CHECKING:
+    from isoloss.corpus import Corpus
+    from isoloss.fitting import Fit, Forecast
+    from isoloss.ladders import LadderPlan
+
+SCHEMA_VERSION = 1
+BUDGETS = (1, 10, 100)
+"""Budgets of the plans, as multiples of the verification run's compute."""
+FRONTIER_POINTS = 24
+GRID = 32
+
+DEFINITIONS = {
+    "N": "params_matmul: weights that multiply activations, output head counted once, without"
+    " norms and token embedding.",
+    "C": "palm: training FLOP, forward plus backward; every matrix weight and the full square of"
+    " attention scores and values, no halving for the causal mask.",
+    "D": "Training tokens seen; every one of them once.",
+    "L": "Mean negative log likelihood of held-out tokens in nats per token, the same tokens for"
+    " every run; its standard error is clustered by document or block.",
+    "bits_per_byte": "Loss times evaluated tokens over ln 2 times the UTF-8 bytes that these"
+    " tokens stand for.",
+}
+
+
+def assemble(
+    folder: StudyFolder,
+    store: RunStore,
+    plan: LadderPlan,
+    spec: StudySpec,
+    corpus: Corpus,
+    prediction: dict[str, Any],
+    forecast: Forecast,
+    document: dict[str, Any],
+    *,
+    seconds: float,
+    provenance: dict[str, Any],
+) -> dict[str, Any]:
+    """Settle the outcome and gather what the page and scripts need."""
+    from isoloss.studies.loop import now
+
+    row = store.get(plan.verification.run_id)
+    outcome = settle_outcome(store, prediction, row)
+    best = forecast.fits[forecast.best]
+    runs = _rows(store, plan)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "study": {
+            "name": spec.name,
+            "size": plan.size,
+            "minutes": spec.minutes,
+            "started_at": min((r["created_at"] for r in runs), default=""),
+            "finished_at": now(),
+            "seconds": round(seconds, 1),
+            "spec": spec.model_dump(),
+        },
+        "corpus": {
+            key: corpus.manifest[key]
+            for key in (
+                "sources", "documents", "duplicates", "bytes", "train_tokens",
+                "validation_tokens", "vocab_size", "bytes_per_token", "fingerprint", "split",
+            )
+        },
+        "runs": runs,
+        "fit": best.to_dict(),
+        "forms": _forms(forecast),
+        "backtest": _backtest(forecast, plan),
+        "backtest_reason": forecast.backtest_reason,
+        "noise": forecast.noise.to_dict(),
+        "uncertainty": dict(forecast.uncertainty),
+        "verification": _verification(prediction, outcome, forecast),
+        "curves": _curves(best, forecast, plan),
+        "residuals": _residuals(best, forecast, plan),
+        "plans": _plans(best, plan.verification.flops),
+        "definitions": DEFINITIONS,
+        "provenance": provenance,
+        "warnings": _warnings(document, runs, best),
+        "paths": folder.paths(),
+    }  # fmt: skip
+
+
+def _rows(store: RunStore, plan: LadderPlan) -> list[dict[str, Any]]:
+    """The run table in the order of the plan, with each run's role."""
+    base = plan.trunks[0].runs[0].seed
+    rows = [
+        {**store.get(run.run_id), "role": "ladder" if run.seed == base else "noise"}
+        for run in plan.runs()
+    ]
+    rows.append({**store.get(plan.verification.run_id), "role": "verification"})
+    return [{k: v for k, v in row.items() if v is not None} for row in rows]
+
+
+def _forms(forecast: Forecast) -> list[dict[str, Any]]:
+    forms: list[dict[str, Any]] = []
+    for law, weight in forecast.weights.items():
+        errors = [row.log_errors[law] for row in forecast.tested]
+        rms = 100 * math.sqrt(float(np.mean(np.square(errors)))) if errors else None
+        forms.append(
+            {
+                "law": law,
+                "formula": forecast.fits[law].law.formula,
+                "weight": weight,
+                "status": forecast.fits[law].status,
+                "predicted": forecast.predictions[law],
+                "backtest_rms_percent": rms,
+            }
+        )
+    return sorted(forms, key=lambda form: -form["weight"])
+
+
+def _used(plan: LadderPlan, forecast: Forecast) -> list[str]:
+    """Run ids of the ladder's used rows, in the order of the forecast's columns."""
+    ids = [run.run_id for run in plan.runs()]
+    if len(ids) == len(forecast.ladder.n):
+        return ids
+    return ["" for _ in forecast.ladder.n]
+
+
+def _backtest(forecast: Forecast, plan: LadderPlan) -> list[dict[str, Any]]:
+    ids = _used(plan, forecast)
+    return [{"run_id": ids[row.pop("index")], **row} for row in forecast.backtest_table()]
+
+
+def _verification(
+    prediction: dict[str, Any], outcome: dict[str, Any], forecast: Forecast
+) -> dict[str, Any]:
+    measured, baseline = outcome["measured"], prediction["baseline"]
+    error = None
+    if measured is not None and baseline is not None:
+        error = 100 * (baseline - measured) / measured
+    keys = ("run_id", "n", "d", "flops", "predicted", "low", "high", "level", "registered_at")
+    return {
+        **{key: prediction[key] for key in keys},
+        "measured": measured,
+        "error_percent": outcome["error_percent"],
+        "inside": outcome["inside"],
+        "trained_at": outcome["trained_at"],
+        "reason": outcome["reason"],
+        "compute_ratio": prediction["flops"] / float(forecast.ladder.c.max()),
+        "baseline": {"predicted": baseline, "error_percent": error},
+    }
+
+
+def _curves(best: Fit, forecast: Forecast, plan: LadderPlan) -> dict[str, Any]:
+    """The law drawn: the compute-optimal frontier, lines along D, and a grid for contours."""
+    from isoloss.planning import plan as make_plan
+
+    ladder = forecast.ladder
+    budgets = np.geomspace(float(ladder.c.min()), 4 * forecast.flops, FRONTIER_POINTS)
+    frontier: list[dict[str, Any]] = []
+    for budget in budgets:
+        found = make_plan(best, flops=float(budget)).to_dict()
+        frontier.append(
+            {
+                "flops": float(budget),
+                "loss": found["loss"]["value"],
+                "low": found["loss"]["low"],
+                "high": found["loss"]["high"],
+                "n": found["n"]["value"],
+                "d": found["d"]["value"],
+            }
+        )
+    n = np.geomspace(float(ladder.n.min()), 2 * forecast.n, GRID)
+    d = np.geomspace(float(ladder.d.min()), 2 * max(forecast.d, float(ladder.d.max())), GRID)
+
+    def loss(n_values: np.ndarray, d_values: np.ndarray) -> list[float]:
+        data = {"N": np.asarray(n_values, float), "D": np.asarray(d_values, float)}
+        return [float(x) for x in best.law.value(best.theta, data)]
+
+    sizes = [*sorted(set(ladder.n.tolist())), float(forecast.n)]
+    return {
+        "frontier": frontier,
+        "by_width": [
+            {"n": size, "d": float(tokens), "loss": value}
+            for size in sizes
+            for tokens, value in zip(d, loss(np.full(GRID, size), d), strict=True)
+        ],
+        "contours": {
+            "n": n.tolist(),
+            "d": d.tolist(),
+            "loss": [loss(n, np.full(GRID, tokens)) for tokens in d],
+        },
+    }
+
+
+def _residuals(best: Fit, forecast: Forecast, plan: LadderPlan) -> list[dict[str, Any]]:
+    ladder = forecast.ladder
+    predicted = best.law.value(best.theta, {"N": ladder.n, "D": ladder.d})
+    percent = 100 * (predicted / ladder.loss - 1)
+    return [
+        {"run_id": run_id, "n": float(n), "d": float(d), "flops": float(c), "residual_percent": float(r)}
+        for run_id, n, d, c, r in zip(
+            _used(plan, forecast), ladder.n, ladder.d, ladder.c, percent, strict=True
+        )
+    ]  # fmt: skip
+
+
+def _plans(best: Fit, flops: float) -> list[dict[str, Any]]:
+    from isoloss.planning import plan as make_plan
+
+    plans: list[dict[str, Any]] = []
+    for multiple in BUDGETS:
+        found = make_plan(best, flops=round_budget(flops * multiple)).to_dict()
+        plans.append({**found, "caveat": " ".join(found.get("caveats", []))})
+    return plans
+
+
+def round_budget(flops: float) -> float:
+    """A budget with one significant digit.
+
+    >>> round_budget(4.37e12)
+    4000000000000.0
+    """
+    return float(f"{flops:.0e}")
+
+
+def _warnings(document: dict[str, Any], runs: list[dict[str, Any]], best: Fit) -> list[str]:
+    warnings = list(document["warnings"])
+    failed = [row for row in runs if row.get("status") not in ("", "ok", None)]
+    warnings += [f"run {row['name']} left out: {row.get('reason')}" for row in failed]
+    if not best.trusted:
+        warnings.append(f"the fit is not to be trusted: {best.status}")
+    return warnings

@@ -1,0 +1,145 @@
+"""A study as data: TOML → a checked, frozen spec."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from isoloss.errors import DataError, NotFoundError, UsageError
+
+BUILT_IN = ("laptop",)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CorpusSpec(_Frozen):
+    """What text, and how it becomes tokens."""
+
+    sources: list[str] = Field(default=["stdlib"], min_length=1)
+    text_field: str = "text"
+    vocab_size: int = Field(default=1024, ge=257, le=65_536)
+    max_bytes: int = Field(default=64_000_000, ge=1)
+
+
+class LadderSpec(_Frozen):
+    """Which runs."""
+
+    size: Literal["auto", "tiny", "short", "standard", "long", "large"] = "auto"
+    context_length: int = Field(default=128, ge=8)
+    seed: int = Field(default=0, ge=0)
+    noise_seeds: int = Field(default=3, ge=1, le=20)
+    eval_tokens: int = Field(default=65_536, ge=128)
+    workers: int = Field(default=2, ge=1, le=64)
+    verify_threads: int = Field(default=2, ge=1, le=64)
+
+
+class PredictionSpec(_Frozen):
+    """How the prediction is stated."""
+
+    level: float = Field(default=0.9, gt=0, lt=1)
+
+
+class StudySpec(_Frozen):
+    """A whole study."""
+
+    name: str = Field(default="laptop", min_length=1, max_length=80)
+    minutes: float = Field(default=6.0, gt=0, le=10_000)
+    corpus: CorpusSpec = CorpusSpec()
+    ladder: LadderSpec = LadderSpec()
+    prediction: PredictionSpec = PredictionSpec()
+
+    def with_choices(
+        self,
+        *,
+        minutes: float | None = None,
+        sources: Sequence[str | Path] = (),
+        text_field: str | None = None,
+        noise_seeds: int | None = None,
+    ) -> StudySpec:
+        """The same spec with what the command line chose."""
+        values = self.model_dump()
+        if minutes is not None:
+            values["minutes"] = float(minutes)
+        if sources:
+            values["corpus"]["sources"] = [str(source) for source in sources]
+        if text_field is not None:
+            values["corpus"]["text_field"] = text_field
+        if noise_seeds is not None:
+            values["ladder"]["noise_seeds"] = noise_seeds
+        return parse_spec(values, "the command line")
+
+
+def load_spec(name_or_path: str | Path) -> StudySpec:
+    """A built-in spec by name, or one from a `.toml` file.
+
+    Relative sources are taken from the folder of the file.
+
+    Raises:
+        NotFoundError: neither a built-in name nor a file.
+        DataError: not TOML.
+        UsageError: an unknown key or a wrong type, with the key's place.
+    """
+    path = Path(name_or_path)
+    if str(name_or_path) in BUILT_IN:
+        text = resources.files("isoloss.studies").joinpath(f"{name_or_path}.toml").read_text("utf-8")
+        return parse_spec(tomllib.loads(text), f"the built-in spec {name_or_path}")
+    if not path.is_file():
+        raise NotFoundError(
+            f"{name_or_path}: no such spec",
+            hint=f"Give a .toml file, or a built-in study: {', '.join(BUILT_IN)}.",
+        )
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not TOML: {error}", hint="See the syntax at its place.") from error
+    spec = parse_spec(values, str(path))
+    moved = [
+        source if source == "stdlib" or Path(source).is_absolute() else str(path.parent / source)
+        for source in spec.corpus.sources
+    ]
+    return spec.with_choices(sources=moved)
+
+
+def parse_spec(values: Mapping[str, Any], origin: str) -> StudySpec:
+    """Check plain values.
+
+    Raises:
+        UsageError: each wrong key with what was expected and found, and a close name.
+    """
+    try:
+        return StudySpec.model_validate(values, strict=True)
+    except ValidationError as error:
+        problems = [_problem(item) for item in error.errors()]
+        raise UsageError(
+            f"{origin}: " + "; ".join(problems), hint=_close_keys(error) or "Correct the spec."
+        ) from error
+
+
+def _problem(item: Any) -> str:
+    place = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"unknown key {place!r}"
+    return f"{place}: {item['msg'][0].lower()}{item['msg'][1:]}, found {item['input']!r}"
+
+
+def _close_keys(error: ValidationError) -> str:
+    """Suggestions for unknown keys."""
+    import difflib
+
+    parts = {"corpus": CorpusSpec, "ladder": LadderSpec, "prediction": PredictionSpec}
+    known = set(StudySpec.model_fields)
+    for model in parts.values():
+        known |= set(model.model_fields)
+    for item in error.errors():
+        if item["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+            if close:
+                return f"Did you mean {close[0]!r}?"
+    return ""
