@@ -101,5 +101,6 @@ def training_flops(
     if convention == "palm":
         return 3 * sum(forward_flops_per_token(config).values()) * tokens
     raise UsageError(
-        f"unknown FLOP convention {convention!r}", hint=f"Use one of {', '.join(FLOPS_CONVENTIONS)}."
+        f"unknown FLOP convention {convention!r}",
+        hint=f"Use one of {', '.join(FLOPS_CONVENTIONS)}.",
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from isoloss.errors import DataError, NotFoundError
+from isoloss.errors import DataError, EnvironmentProblem, NotFoundError
 
 STANDARD_LIBRARY = "stdlib"
 """Name of the default corpus: real text that every machine with Python has."""
@@ -79,7 +79,7 @@ def _files(path: Path) -> list[Path]:
     if not path.exists():
         raise NotFoundError(
             f"{path}: no such file or folder",
-            hint="Give a text file or a folder of them; leave --corpus out for Python's own source.",
+            hint="Give a text file or a folder of them; without --corpus: Python's own source.",
         )
     if path.suffix.lower() not in PLAIN_SUFFIXES + TABLE_SUFFIXES:
         raise DataError(
@@ -100,7 +100,12 @@ def _read_file(path: Path, text_field: str) -> Iterator[Document]:
 
 
 def _utf8(path: Path) -> str:
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot read {path}: {error.strerror or error}", hint="Check who may read the file."
+        ) from error
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -111,7 +116,8 @@ def _utf8(path: Path) -> str:
 
 
 def _read_jsonl(path: Path, text_field: str) -> Iterator[Document]:
-    for number, line in enumerate(_utf8(path).splitlines(), start=1):
+    # Not splitlines(): JSON text may hold U+2028 and its like as they are.
+    for number, line in enumerate(_utf8(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -128,7 +134,21 @@ def _read_jsonl(path: Path, text_field: str) -> Iterator[Document]:
                 f"{path}, line {number}: no text in field {text_field!r}; found {keys}",
                 hint="Name the field with --text-field.",
             )
+        if not _is_unicode(text):
+            raise DataError(
+                f"{path}, line {number}: half of a surrogate pair (\\ud800 to \\udfff) is no text",
+                hint="Write the character itself, or both halves of the pair.",
+            )
         yield Document(name=f"{path}:{number}", text=text)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether UTF-8 can hold a text; JSON escapes can make strings that it cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_parquet(path: Path, text_field: str) -> Iterator[Document]:
@@ -136,25 +156,25 @@ def _read_parquet(path: Path, text_field: str) -> Iterator[Document]:
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(path)
-        names = file.schema_arrow.names
-        if text_field not in names:
-            raise DataError(
-                f"{path}: no column {text_field!r}; found {', '.join(names)}",
-                hint="Name the column with --text-field.",
-            )
-        row = 0
-        for part in file.iter_batches(columns=[text_field]):
-            for text in part.column(0).to_pylist():
-                row += 1
-                if not isinstance(text, str):
-                    raise DataError(
-                        f"{path}, row {row}: column {text_field!r} holds {type(text).__name__},"
-                        " not text",
-                        hint="Name another column with --text-field.",
-                    )
-                yield Document(name=f"{path}:{row}", text=text)
-    except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if text_field not in names:
+                raise DataError(
+                    f"{path}: no column {text_field!r}; found {', '.join(names)}",
+                    hint="Name the column with --text-field.",
+                )
+            row = 0
+            for part in file.iter_batches(columns=[text_field]):
+                for text in part.column(0).to_pylist():
+                    row += 1
+                    if not isinstance(text, str):
+                        raise DataError(
+                            f"{path}, row {row}: column {text_field!r} holds"
+                            f" {type(text).__name__}, not text",
+                            hint="Name another column with --text-field.",
+                        )
+                    yield Document(name=f"{path}:{row}", text=text)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path}: not a Parquet file, or it is cut short ({error})",
             hint="Write it again, or give another file.",

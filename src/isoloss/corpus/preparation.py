@@ -42,24 +42,43 @@ def prepare_corpus(
 
     Raises:
         NotFoundError, DataError: as `read_documents`; also a text too small for the vocabulary.
+        UsageError: the folder holds a corpus of other sources or of another vocabulary.
     """
     out = Path(out)
     if (out / MANIFEST).exists():
-        return Corpus.load(out)
+        return _opened(out, sources, vocab_size)
     if not SMALLEST_VOCABULARY <= vocab_size <= 65_536:
         raise UsageError(f"vocab_size must lie in 257 to 65,536, found {vocab_size}")
     say = on_progress or (lambda _: None)
     say("reading the text")
-    split = split_documents(
-        read_documents(sources, text_field=text_field), max_bytes=max_bytes
-    )
+    split = split_documents(read_documents(sources, text_field=text_field), max_bytes=max_bytes)
     say(f"training a tokeniser of {vocab_size:,} entries on {split.n_bytes / 1e6:.1f} MB")
     tokenizer = _train_tokenizer(split.train, vocab_size)
     say("encoding")
+    tokenizer.encode_special_tokens = True  # a text that spells "<|endoftext|>" does not end there
     end_of_text = tokenizer.token_to_id(END_OF_TEXT)
     train, _ = _encode(tokenizer, split.train, end_of_text)
     validation, starts = _encode(tokenizer, split.validation, end_of_text)
     return _write(out, tokenizer, train, validation, starts, split, [str(s) for s in sources])
+
+
+def _opened(out: Path, sources: Sequence[str | Path], vocab_size: int) -> Corpus:
+    """The finished corpus in a folder, which must be the one that is asked for."""
+    corpus = Corpus.load(out)
+    found = [str(source) for source in corpus.manifest.get("sources", [])]
+    asked = [str(source) for source in sources]
+    if found != asked and [Path(s).resolve() for s in found] != [Path(s).resolve() for s in asked]:
+        raise UsageError(
+            f"{out} holds the corpus of {', '.join(found)}, not of {', '.join(asked)}",
+            hint="Take another folder.",
+        )
+    if corpus.vocab_size != vocab_size:
+        raise UsageError(
+            f"{out} holds a corpus of {corpus.vocab_size:,} vocabulary entries,"
+            f" {vocab_size:,} were asked for",
+            hint="Take another folder.",
+        )
+    return corpus
 
 
 def _write(
@@ -138,9 +157,7 @@ def _encode(
     starts: list[int] = []
     position, current = 0, -1
     for first in range(0, len(parts), 256):
-        encodings = tokenizer.encode_batch(
-            parts[first : first + 256], add_special_tokens=False
-        )
+        encodings = tokenizer.encode_batch(parts[first : first + 256], add_special_tokens=False)
         for offset, encoding in enumerate(encodings):
             owner = owners[first + offset]
             if owner != current:

@@ -35,7 +35,9 @@ def batch(
             hint="Give more text.",
         )
     places = np.arange(step * batch_size, (step + 1) * batch_size)
-    chosen = [_order(windows, seed, int(place) // windows)[int(place) % windows] for place in places]
+    chosen = [
+        _order(windows, seed, int(place) // windows)[int(place) % windows] for place in places
+    ]
     starts = np.asarray(chosen, dtype=np.int64) * context_length
     offsets = np.arange(context_length + 1)
     return np.asarray(tokens[starts[:, None] + offsets[None, :]], dtype=np.int64)

@@ -15,6 +15,7 @@ from isoloss.errors import DataError
 
 MANY_DOCUMENTS = 100
 VALIDATION_SHARE = 0.05
+LEAST_SHARE = 0.02
 BLOCK_BYTES = 65_536
 GAP_BYTES = 1_024
 LEAST_BLOCKS = 160
@@ -40,7 +41,7 @@ def split_documents(documents: Iterable[Document], *, max_bytes: int | None = No
         max_bytes: where there is more text, a random part of the documents is kept.
 
     Raises:
-        DataError: there is no text at all.
+        DataError: there is no text at all, or too little to hold a part of it out.
     """
     unique: dict[bytes, str] = {}
     seen = 0
@@ -60,8 +61,17 @@ def split_documents(documents: Iterable[Document], *, max_bytes: int | None = No
         train, validation = _by_file(kept, sum(sizes))
         by: Literal["files", "blocks"] = "files"
     else:
+        train, validation = [], []
+        by = "blocks"
+    # A few huge files among many small ones leave the files too little to validate on.
+    if sum(len(t.encode("utf-8")) for t in validation) < LEAST_SHARE * sum(sizes):
         train, validation = _by_block(list(kept.values()), sum(sizes))
         by = "blocks"
+    if not train or not validation:
+        raise DataError(
+            f"the text is too small to hold a part of it out: {sum(sizes):,} bytes",
+            hint="Give more text; a hundred kilobytes is a small corpus.",
+        )
     return Split(
         train=tuple(train),
         validation=tuple(validation),
@@ -110,19 +120,17 @@ def _by_block(texts: list[str], n_bytes: int) -> tuple[list[str], list[str]]:
     count = 0
     for text in texts:
         part: list[str] = []
-        after_validation = False
+        gap = 0  # bytes that training still has to leave out after a validation block
         for block in _blocks(text, size):
             count += 1
             if count % every == every // 2:
-                if part:
-                    train.append(_without_end("".join(part), GAP_BYTES))
-                part, after_validation = [], True
+                train.append(_without_end("".join(part), GAP_BYTES))
+                part, gap = [], GAP_BYTES
                 validation.append(block)
             else:
-                part.append(_without_start(block, GAP_BYTES) if after_validation else block)
-                after_validation = False
-        if part:
-            train.append("".join(part))
+                part.append(_without_start(block, gap) if gap else block)
+                gap = max(0, gap - len(block.encode("utf-8")))
+        train.append("".join(part))
     return [text for text in train if text], validation
 
 

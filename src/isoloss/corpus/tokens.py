@@ -61,6 +61,10 @@ class Corpus:
             DataError: a file is missing, cut short or changed.
         """
         path = Path(path)
+        if not (path / MANIFEST).is_file():
+            raise NotFoundError(
+                f"{path}: no prepared corpus here", hint="Give the folder that holds corpus.json."
+            )
         try:
             manifest = json.loads((path / MANIFEST).read_text("utf-8"))
             if manifest["format"] != FORMAT:
@@ -70,18 +74,18 @@ class Corpus:
             tokenizer = (path / "tokenizer.json").read_text("utf-8")
             starts = np.asarray(manifest["validation_starts"], dtype=np.int64)
             lengths = np.asarray(manifest["token_bytes"], dtype=np.int64)
-        except FileNotFoundError as error:
-            raise NotFoundError(f"{path}: no prepared corpus here") from error
-        except (ValueError, KeyError, TypeError) as error:
+            expected = str(manifest["fingerprint"])
+            _check_lengths(lengths, tokenizer)
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"{path}: this corpus is damaged ({error})",
                 hint="Delete the folder; the corpus is then prepared again.",
             ) from error
         found = fingerprint(train, validation, starts, tokenizer)
-        if found != manifest["fingerprint"]:
+        if found != expected:
             raise DataError(
                 f"{path}: the tokens are not those that were prepared"
-                f" (fingerprint {found[:12]}, expected {manifest['fingerprint'][:12]})",
+                f" (fingerprint {found[:12]}, expected {expected[:12]})",
                 hint="Delete the folder; the corpus is then prepared again.",
             )
         return Corpus(
@@ -93,6 +97,17 @@ class Corpus:
             fingerprint=found,
             manifest=manifest,
         )
+
+
+def _check_lengths(lengths: np.ndarray, tokenizer: str) -> None:
+    """Bits per byte depend on the lengths, which the fingerprint covers through the tokeniser."""
+    entries = json.loads(tokenizer)["model"]["vocab"]
+    special = {entry["content"] for entry in json.loads(tokenizer)["added_tokens"]}
+    expected = np.zeros(len(entries), dtype=np.int64)
+    for entry, index in entries.items():
+        expected[index] = 0 if entry in special else len(entry)
+    if not np.array_equal(expected, lengths):
+        raise ValueError("token_bytes do not belong to tokenizer.json")
 
 
 def fingerprint(

@@ -15,10 +15,13 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isoloss.errors import EnvironmentProblem, IsolossError
 from isoloss.ladders.plan import LadderPlan, Trunk
+
+if TYPE_CHECKING:
+    from isoloss.training.state import TrainingState
 
 PROGRESS_SECONDS = 0.5
 
@@ -49,31 +52,36 @@ def train_trunk(
     """
     from isoloss.corpus import Corpus
     from isoloss.training.recipe import Schedule, branch_schedule
-    from isoloss.training.run import corpus_batches, describe, finish_branch
+    from isoloss.training.run import (
+        check_corpus,
+        corpus_batches,
+        costs,
+        describe,
+        diverged,
+        finish_branch,
+    )
     from isoloss.training.state import Diverged, TrainingState
 
     corpus = Corpus.load(corpus_path)
     home = folder / trunk.trunk_id
-    first = trunk.runs[0]
-    batches = corpus_batches(corpus, first)
+    check_corpus(trunk.runs[0], corpus)
+    batches = corpus_batches(corpus, trunk.runs[0])
     state: TrainingState | None = None
-    tick = (lambda step, loss: on_step(1)) if on_step else None  # noqa: ARG005
-    for run in trunk.runs:
-        if run.run_id in known:
-            continue
+    tick = (lambda step, loss: on_step(1)) if on_step else None
+    unknown = [run for run in trunk.runs if run.run_id not in known]
+    for index, run in enumerate(unknown):
         started = time.monotonic()
         schedule = branch_schedule(run.recipe, run.steps)
         assert schedule.decay_start is not None
-        if state is None:
-            state = _resume_or_start(home, trunk, schedule.decay_start)
+        state = state or _resume_or_start(home, trunk, schedule.decay_start)
         try:
             state.advance(
                 schedule.decay_start, Schedule(warmup=run.recipe.warmup_steps), batches, tick
             )
         except Diverged as error:
-            for later in trunk.runs[trunk.runs.index(run) :]:
-                row = describe(later, corpus)
-                on_row({**row, "loss": None, "status": "diverged", "reason": f"diverged: {error}"})
+            for later in unknown[index:]:
+                cost = costs(later, own_steps=0, started=started)
+                on_row({**describe(later, corpus), **diverged(error), **cost})
             break
         saved = home / f"{schedule.decay_start:08d}.safetensors"
         state.save(saved)
@@ -91,18 +99,25 @@ def train_trunk(
     shutil.rmtree(home, ignore_errors=True)
 
 
-def _resume_or_start(home: Path, trunk: Trunk, at_most: int) -> Any:
+def _resume_or_start(home: Path, trunk: Trunk, at_most: int) -> TrainingState:
     """The latest trunk checkpoint at or before a step, else a fresh state."""
-    from isoloss.errors import DataError
+    from isoloss.errors import DataError, NotFoundError
     from isoloss.training.state import TrainingState
 
-    saved = sorted(p for p in home.glob("*.safetensors") if int(p.stem) <= at_most)
+    first = trunk.runs[0]
+    saved = sorted(
+        p for p in home.glob("*.safetensors") if p.stem.isdecimal() and int(p.stem) <= at_most
+    )
     for path in reversed(saved):
         try:
-            return TrainingState.load(path)
-        except DataError:
+            state = TrainingState.load(path)
+        except (DataError, NotFoundError):
             path.unlink(missing_ok=True)
-    first = trunk.runs[0]
+            continue
+        same = state.model.config == first.architecture and state.recipe == first.recipe
+        if same and state.step == int(path.stem):
+            return state
+        path.unlink(missing_ok=True)
     return TrainingState.start(first.architecture, first.recipe, seed=first.seed)
 
 
@@ -110,29 +125,33 @@ def _worker(
     jobs: Any, results: Any, corpus_path: Path, folder: Path, known: set[str], parent: int
 ) -> None:
     """Process: take trunks until none is left; leave when the parent is gone."""
-    import torch
-
-    torch.set_num_threads(1)
     pending = 0
     last = time.monotonic()
 
-    def on_step(steps: int) -> None:
+    def tell() -> None:
         nonlocal pending, last
+        if os.getppid() != parent:  # the study was killed: do not train on without it
+            os._exit(1)
+        assert trunk is not None
+        results.put(("steps", (trunk.runs[0].architecture.d_model, pending)))
+        pending, last = 0, time.monotonic()
+
+    def on_step(steps: int) -> None:
+        nonlocal pending
         pending += steps
         if time.monotonic() - last > PROGRESS_SECONDS:
-            if os.getppid() != parent:  # the study was killed: do not train on without it
-                os._exit(1)
-            results.put(("steps", (trunk.runs[0].architecture.d_model, pending)))
-            pending, last = 0, time.monotonic()
+            tell()
+
+    def on_row(row: dict[str, Any]) -> None:
+        tell()
+        results.put(("row", row))
 
     try:
-        while True:
-            trunk = jobs.get()
-            if trunk is None:
-                break
-            train_trunk(
-                trunk, corpus_path, folder, known, lambda r: results.put(("row", r)), on_step
-            )
+        import torch
+
+        torch.set_num_threads(1)
+        while (trunk := _next_job(jobs, parent)) is not None:
+            train_trunk(trunk, corpus_path, folder, known, on_row, on_step)
         results.put(("end", None))
     except KeyboardInterrupt:
         os._exit(130)
@@ -140,6 +159,16 @@ def _worker(
         results.put(("error", (type(error).__name__, error.message, error.hint)))
     except Exception:
         results.put(("crash", traceback.format_exc()))
+
+
+def _next_job(jobs: Any, parent: int) -> Trunk | None:
+    """The next trunk, or None at the end; leaves the process when the parent is gone."""
+    while True:
+        try:
+            return jobs.get(timeout=1.0)
+        except queue.Empty:
+            if os.getppid() != parent:
+                os._exit(1)
 
 
 def train_ladder(
@@ -155,8 +184,12 @@ def train_ladder(
 
     Raises:
         EnvironmentProblem: a worker died (out of memory, for example).
+        NotFoundError, DataError: no corpus there, or not the one of the plan.
     """
     open_trunks = [t for t in plan.trunks if any(r.run_id not in known for r in t.runs)]
+    for trunk in plan.trunks:
+        if trunk not in open_trunks:  # killed between its last row and its last deed
+            shutil.rmtree(folder / trunk.trunk_id, ignore_errors=True)
     if not open_trunks:
         return
     open_trunks.sort(key=lambda t: -t.own_steps() * t.runs[-1].flops / t.runs[-1].steps)
@@ -180,7 +213,7 @@ def train_ladder(
     try:
         for worker in workers:
             worker.start()
-        _collect(plan, open_trunks, workers, results, known, on_row, on_progress)
+        _collect(plan, workers, results, known, on_row, on_progress)
     finally:
         for name, value in threads.items():
             if value is None:
@@ -197,7 +230,6 @@ def train_ladder(
 
 def _collect(
     plan: LadderPlan,
-    trunks: list[Trunk],
     workers: list[Any],
     results: Any,
     known: set[str],
@@ -208,19 +240,24 @@ def _collect(
     per_step = {
         t.runs[0].architecture.d_model: t.runs[0].flops / t.runs[0].steps for t in plan.trunks
     }
-    total = sum(
-        t.own_steps() * per_step[t.runs[0].architecture.d_model] for t in trunks
-    )
+    total, done = 0.0, 0.0
+    for trunk in plan.trunks:
+        width = trunk.runs[0].architecture.d_model
+        total += trunk.own_steps() * per_step[width]
+        finished_runs = tuple(run for run in trunk.runs if run.run_id in known)
+        if finished_runs:
+            done += Trunk(runs=finished_runs).own_steps() * per_step[width]
     runs_total = len(plan.runs())
-    done, finished, ended = 0.0, runs_total - sum(
-        r.run_id not in known for r in plan.runs()
-    ), 0
+    finished = sum(run.run_id in known for run in plan.runs())
+    ended = 0
     while ended < len(workers):
         message = ""
+        dead = any(w.exitcode not in (None, 0) for w in workers)
         try:
-            kind, value = results.get(timeout=1.0)
+            # What a dead worker had sent is still received, whatever the others send.
+            kind, value = results.get(timeout=PROGRESS_SECONDS / 2 if dead else 1.0)
         except queue.Empty:
-            if any(w.exitcode not in (None, 0) for w in workers):
+            if dead:
                 raise EnvironmentProblem(
                     "a worker process died while training (out of memory?)",
                     hint="Free some memory and run the same command again: it continues.",

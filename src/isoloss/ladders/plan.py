@@ -9,8 +9,6 @@ from typing import Any
 from isoloss.architecture import TransformerConfig, config_for_width, count_parameters
 from isoloss.errors import DataError
 from isoloss.ladders.sizes import (
-    HIGH_TOKENS_PER_PARAMETER,
-    LOW_TOKENS_PER_PARAMETER,
     NOISE_WIDTHS,
     LadderSize,
 )
@@ -127,8 +125,8 @@ def resolve_plan(
         )
 
     def trunk(width: int, run_seed: int, cap: float) -> Trunk:
-        runs = [run(width, steps, run_seed) for steps in size.step_counts()]
-        return Trunk(runs=tuple(r for r in runs if _belongs(r, cap, unique_tokens)))
+        runs = [run(width, steps, run_seed) for steps in dict.fromkeys(size.step_counts())]
+        return Trunk(runs=tuple(r for r in runs if _belongs(r, size, cap, unique_tokens)))
 
     verification = run(size.verify_width, size.verify_steps(), seed, verify_threads)
     needed = verification.tokens
@@ -145,16 +143,23 @@ def resolve_plan(
         for extra in range(1, noise_seeds)
     ]
     kept = tuple(t for t in trunks if t.runs)
+    if not kept:
+        raise DataError(
+            f"no run of the {size.name!r} ladder fits a corpus of {unique_tokens:,} training"
+            f" tokens and {size.low_ratio:g} to {size.high_ratio:g} tokens"
+            " a parameter",
+            hint="Give more text, or other widths and steps.",
+        )
     return LadderPlan(size=size.name, trunks=kept, verification=verification, workers=workers)
 
 
-def _belongs(run: RunConfig, cap_flops: float, unique_tokens: int) -> bool:
+def _belongs(run: RunConfig, size: LadderSize, cap_flops: float, unique_tokens: int) -> bool:
     """Whether a point of the grid is inside the cut corner."""
     ratio = run.tokens / count_parameters(run.architecture).matmul
     return (
         run.flops <= cap_flops
         and run.tokens <= unique_tokens
-        and LOW_TOKENS_PER_PARAMETER <= ratio <= HIGH_TOKENS_PER_PARAMETER
+        and size.low_ratio <= ratio <= size.high_ratio
     )
 
 

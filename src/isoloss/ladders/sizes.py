@@ -31,6 +31,7 @@ class LadderSize:
         cap_flops: no ladder run costs more (`palm`).
         noise_cap_flops: no repeated-seed run costs more.
         verify_width, verify_doublings: the verification run.
+        low_ratio, high_ratio: D/N of the runs that are trained.
     """
 
     name: str
@@ -42,6 +43,8 @@ class LadderSize:
     noise_cap_flops: float
     verify_width: int
     verify_doublings: float
+    low_ratio: float = LOW_TOKENS_PER_PARAMETER
+    high_ratio: float = HIGH_TOKENS_PER_PARAMETER
 
     def step_counts(self) -> list[int]:
         """Steps of every token count of the full grid, rising."""
@@ -108,10 +111,26 @@ SIZES: tuple[LadderSize, ...] = (
 )
 
 
+SMOKE = LadderSize(
+    name="smoke",
+    widths=(16, 32, 48),
+    min_steps=60,
+    doublings=2.0,
+    per_doubling=1,
+    cap_flops=1e12,
+    noise_cap_flops=1e10,
+    verify_width=64,
+    verify_doublings=3.0,
+    low_ratio=0.0,
+    high_ratio=1e9,
+)
+"""Seconds: tries the loop, predicts nothing. Never chosen by time."""
+
+
 def size_named(name: str) -> LadderSize:
     """The size of that name.
 
     Raises:
         KeyError: no such size.
     """
-    return {size.name: size for size in SIZES}[name]
+    return {size.name: size for size in (SMOKE, *SIZES)}[name]

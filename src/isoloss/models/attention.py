@@ -63,9 +63,9 @@ class Attention(nn.Module):
         batch, positions, width = x_BTD.shape
         qkv = self.qkv(x_BTD).view(batch, positions, 3, self.n_head, self.head_dim)
         # Queries and keys are normalised and turned together: half the kernel launches.
-        qk = rotate(
-            F.rms_norm(qkv[:, :, :2], (self.head_dim,)).flatten(2, 3), cos_TK, sin_TK
-        ).view(batch, positions, 2, self.n_head, self.head_dim)
+        qk = rotate(F.rms_norm(qkv[:, :, :2], (self.head_dim,)).flatten(2, 3), cos_TK, sin_TK).view(
+            batch, positions, 2, self.n_head, self.head_dim
+        )
         q_BHTK = (qk[:, :, 0] * self.q_scale[:, None]).transpose(1, 2)
         k_BHTK = qk[:, :, 1].transpose(1, 2)
         v_BHTK = qkv[:, :, 2].transpose(1, 2)

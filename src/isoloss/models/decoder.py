@@ -89,6 +89,10 @@ class Decoder(nn.Module):
                     weight.normal_(0.0, weight.shape[1] ** -0.5, generator=generator)
                     module.down.weight.zero_()
 
+    def layers(self) -> list[Block]:
+        """The blocks in their order."""
+        return [block for block in self.blocks if isinstance(block, Block)]
+
     def hidden(self, tokens_BT: Tensor) -> Tensor:
         """The normalised residual stream after the last block, (B, T, D)."""
         positions = tokens_BT.shape[1]

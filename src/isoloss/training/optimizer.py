@@ -48,7 +48,7 @@ class Optimizer:
             [
                 model.embedding.weight,
                 model.head.weight,
-                *(block.attention.q_scale for block in model.blocks),
+                *(block.attention.q_scale for block in model.layers()),
             ],
             lr=recipe.learning_rate(model.config.d_model),
             betas=recipe.betas,
@@ -86,7 +86,7 @@ class Optimizer:
     def _squares(self, *, gradient: bool) -> list[Tensor]:
         """Query, key, value and output matrix of each block (d, d), as views."""
         found: list[Tensor] = []
-        for block in self.model.blocks:
+        for block in self.model.layers():
             for weight in (block.attention.qkv.weight, block.attention.out.weight):
                 found.extend(_part(weight, gradient).split(weight.shape[1]))
         return found
@@ -94,7 +94,7 @@ class Optimizer:
     def _talls(self, *, gradient: bool) -> list[Tensor]:
         """Both feed-forward matrices of each block as (f, d) views: up, then down."""
         found: list[Tensor] = []
-        for block in self.model.blocks:
+        for block in self.model.layers():
             found.append(_part(block.feed_forward.up.weight, gradient))
             found.append(_part(block.feed_forward.down.weight, gradient).mT)
         return found

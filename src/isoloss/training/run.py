@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from isoloss._files import canonical_json, sha256_text, write_json_atomic
+from isoloss._files import canonical_json, sha256_text
 from isoloss.architecture import TransformerConfig, count_parameters, training_flops
 from isoloss.corpus import Corpus, batch, evaluation_windows
+from isoloss.errors import DataError, UsageError
+from isoloss.training._folder import CHECKPOINT, close_folder, open_folder
 from isoloss.training.evaluation import Evaluation, evaluate_loss
 from isoloss.training.recipe import Recipe, branch_schedule
 from isoloss.training.state import Batch, Diverged, TrainingState
@@ -26,12 +29,16 @@ PRECISION = "float32"
 class Progress(Protocol):
     """Called after each step with the steps done and the training loss."""
 
-    def __call__(self, step: int, loss: float) -> None: ...
+    def __call__(self, step: int, loss: float, /) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Everything that decides the numbers of one run; its hash is the run's id."""
+    """Everything that decides the numbers of one run; its hash is the run's id.
+
+    Raises:
+        UsageError: no steps or no seed, or a step does not hold whole windows of text.
+    """
 
     architecture: TransformerConfig
     recipe: Recipe
@@ -40,6 +47,19 @@ class RunConfig:
     corpus_fingerprint: str
     eval_tokens: int
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.threads < 1 or self.eval_tokens < 1 or self.seed < 0:
+            raise UsageError(
+                "steps, threads and eval_tokens must be positive and the seed not negative, found"
+                f" {self.steps}, {self.threads}, {self.eval_tokens} and {self.seed}"
+            )
+        if self.recipe.batch_tokens % self.architecture.context_length:
+            raise UsageError(
+                f"a step of {self.recipe.batch_tokens:,} tokens does not hold whole windows of"
+                f" {self.architecture.context_length:,}",
+                hint="Take batch_tokens a multiple of the context length.",
+            )
 
     @property
     def tokens(self) -> int:
@@ -73,6 +93,27 @@ class RunConfig:
     def trunk_id(self) -> str:
         """Id of the constant-rate trunk that this run branches from (steps left out)."""
         return sha256_text(canonical_json({**self.identity(), "steps": None}))[:16]
+
+
+def check_corpus(config: RunConfig, corpus: Corpus) -> None:
+    """Refuse, before any training, a corpus that the run's id does not speak of.
+
+    Raises:
+        DataError: another corpus or vocabulary, or nothing long enough to evaluate on.
+    """
+    if corpus.fingerprint != config.corpus_fingerprint:
+        raise DataError(
+            f"{corpus.path}: this is corpus {corpus.fingerprint[:12]}, the run was planned for"
+            f" {config.corpus_fingerprint[:12]}",
+            hint="Give the corpus of the plan, or start in a new folder.",
+        )
+    if corpus.vocab_size != config.architecture.vocab_size:
+        raise DataError(
+            f"{corpus.path}: {corpus.vocab_size:,} vocabulary entries, the model has"
+            f" {config.architecture.vocab_size:,}",
+            hint="Plan the model with the vocabulary of the corpus.",
+        )
+    evaluation_windows(corpus, config.architecture.context_length, config.eval_tokens)
 
 
 def corpus_batches(corpus: Corpus, config: RunConfig) -> Batch:
@@ -109,7 +150,8 @@ def finish_branch(
 ) -> dict[str, Any]:
     """Run `until()` (which trains to the end), evaluate, and return the row of the run table.
 
-    A run that diverges gets `status="diverged"`, an empty loss and the reason.
+    A run that diverges gets `status="diverged"`, an empty loss and the reason. What is not
+    known is None.
     """
     try:
         until()
@@ -125,13 +167,24 @@ def finish_branch(
         if not math.isfinite(evaluation.loss):
             raise Diverged(config.steps, evaluation.loss)
     except Diverged as error:
-        outcome = {"loss": math.nan, "status": "diverged", "reason": f"diverged: {error}"}
+        outcome = diverged(error)
     return {
         **describe(config, corpus),
-        **outcome,
-        "own_flops": training_flops(
-            config.architecture, own_steps * config.recipe.batch_tokens, "palm"
-        ),
+        **{key: None if value != value else value for key, value in outcome.items()},
+        **costs(config, own_steps=own_steps, started=started),
+    }
+
+
+def diverged(error: Diverged) -> dict[str, Any]:
+    """The outcome of a run whose loss became useless: kept, with the reason."""
+    return {"loss": None, "status": "diverged", "reason": f"diverged: {error}"}
+
+
+def costs(config: RunConfig, *, own_steps: int, started: float) -> dict[str, Any]:
+    """What a run took: FLOP without its shared trunk (`palm`), end and seconds."""
+    own_tokens = own_steps * config.recipe.batch_tokens
+    return {
+        "own_flops": training_flops(config.architecture, own_tokens, "palm"),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "meta_seconds": round(time.monotonic() - started, 3),
     }
@@ -187,14 +240,23 @@ def train_run(
 ) -> dict[str, Any]:
     """Train one run from the start (or from its last checkpoint in `folder`) and keep the model.
 
-    `folder` receives `checkpoint.safetensors` (weights, moments, step) and `run.json` (config
-    and the tokenizer's folder), which `isoloss generate` reads.
+    `folder` receives `run.json` (config, and the row at the end), `tokenizer.json` and
+    `checkpoint.safetensors` (weights, moments, step): all that `isoloss generate` reads, so the
+    folder can be moved. A finished run is not trained again.
 
     Returns:
         The row of the run table.
+
+    Raises:
+        UsageError: the folder holds another run.
+        DataError: `corpus` is not the run's, or the checkpoint is damaged.
     """
     started = time.monotonic()
-    checkpoint = folder / "checkpoint.safetensors"
+    check_corpus(config, corpus)
+    finished = open_folder(folder, config, corpus)
+    if finished is not None:
+        return finished
+    checkpoint = folder / CHECKPOINT
     if checkpoint.exists():
         state = TrainingState.load(checkpoint)
     else:
@@ -208,11 +270,20 @@ def train_run(
             state.advance(target, schedule, batches, on_step)
             state.save(checkpoint)
 
-    row = finish_branch(
-        state, config, corpus, own_steps=config.steps, started=started, until=to_the_end
-    )
-    write_json_atomic(
-        folder / "run.json",
-        {"run": config.identity(), "run_id": config.run_id, "corpus": str(corpus.path.resolve())},
-    )
+    with _threads(config.threads):
+        row = finish_branch(
+            state, config, corpus, own_steps=config.steps, started=started, until=to_the_end
+        )
+    close_folder(folder, config, corpus, row)
     return row
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """PyTorch's threads while a run trains: the run's id names their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from isoloss._files import write_bytes_atomic
 from isoloss.architecture import TransformerConfig
-from isoloss.errors import DataError, NotFoundError
+from isoloss.errors import DataError, EnvironmentProblem, NotFoundError, UsageError
 from isoloss.models import Decoder
 from isoloss.training.optimizer import Optimizer
 from isoloss.training.recipe import Recipe, Schedule
@@ -102,16 +102,47 @@ class TrainingState:
         """
         path = Path(path)
         metadata, tensors = read_checkpoint(path)
-        config = TransformerConfig(**json.loads(metadata["config"]))
-        values = json.loads(metadata["recipe"])
-        recipe = Recipe(**{**values, "betas": tuple(values["betas"])})
-        state = TrainingState.start(config, recipe, seed=0)
-        prefix = "model."
-        weights = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
-        state.model.load_state_dict(weights)
-        state.step = int(metadata["step"])
-        state.optimizer.restore(tensors, state.step)
+        try:
+            values = json.loads(metadata["recipe"])
+            recipe = Recipe(**{**values, "betas": tuple(values["betas"])})
+            model = _model(metadata, tensors)
+            state = TrainingState(model=model, optimizer=Optimizer(model, recipe), recipe=recipe)
+            state.step = int(metadata["step"])
+            state.optimizer.restore(tensors, state.step)
+        except (ValueError, KeyError, TypeError, RuntimeError, UsageError) as error:
+            raise _damaged(path, error) from error
         return state
+
+
+def load_model(path: str | Path) -> Decoder:
+    """The model of a checkpoint, without its optimiser.
+
+    Raises:
+        NotFoundError: no such file.
+        DataError: the file is not a checkpoint of isoloss, or it is damaged.
+    """
+    path = Path(path)
+    metadata, tensors = read_checkpoint(path)
+    try:
+        return _model(metadata, tensors)
+    except (ValueError, KeyError, TypeError, RuntimeError, UsageError) as error:
+        raise _damaged(path, error) from error
+
+
+def _model(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Decoder:
+    """The model that the parts of a checkpoint describe; errors are those of wrong parts."""
+    model = Decoder(TransformerConfig(**json.loads(metadata["config"])))
+    prefix = "model."
+    model.load_state_dict({n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)})
+    return model
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return DataError(
+        f"{path} is not an isoloss checkpoint, or it is damaged ({reason})",
+        hint="Delete the file; the run is then trained again from what is left.",
+    )
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -124,7 +155,13 @@ def read_checkpoint(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise NotFoundError(f"no checkpoint at {path}") from error
+        raise NotFoundError(
+            f"no checkpoint at {path}", hint="Give the folder of a trained model."
+        ) from error
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot read {path}: {error.strerror or error}", hint="Check who may read the file."
+        ) from error
     try:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         metadata = header["__metadata__"]
@@ -132,7 +169,4 @@ def read_checkpoint(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             raise DataError(f"{path}: unknown checkpoint format {metadata['format']!r}")
         return metadata, load_tensors(data)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path} is not an isoloss checkpoint, or it is cut short ({error})",
-            hint="Delete the file; the run is then trained again from the step before.",
-        ) from error
+        raise _damaged(path, error) from error

@@ -1,0 +1,88 @@
+"""The folder of a trained model: whose it is, its tokeniser, and the row of its run.
+
+`run.json` is written before training starts, so a killed run is known by its id, and once more
+with the row when it is finished.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from isoloss._files import write_bytes_atomic, write_json_atomic
+from isoloss.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from isoloss.corpus import Corpus
+    from isoloss.training.run import RunConfig
+
+CHECKPOINT = "checkpoint.safetensors"
+RUN = "run.json"
+TOKENIZER = "tokenizer.json"
+FORMAT = "isoloss-model-1"
+
+
+def open_folder(folder: Path, config: RunConfig, corpus: Corpus) -> dict[str, Any] | None:
+    """Claim a folder for a run; returns the row where the run is finished already.
+
+    Raises:
+        UsageError: the folder holds another run.
+        DataError: its `run.json` is damaged.
+    """
+    known = read_folder(folder)
+    if known is None:
+        if (folder / CHECKPOINT).exists():
+            raise UsageError(
+                f"{folder} holds a checkpoint without its run.json, so its run is not known",
+                hint="Take another folder, or delete this one.",
+            )
+        close_folder(folder, config, corpus, None)
+        return None
+    if known["run_id"] != config.run_id:
+        raise UsageError(
+            f"{folder} holds another run: {known['run_id']}, not {config.run_id}",
+            hint="Take another folder, or repeat the settings that it was made with.",
+        )
+    row = known.get("row")
+    if isinstance(row, dict) and (row.get("status") != "ok" or (folder / CHECKPOINT).exists()):
+        return row
+    return None
+
+
+def close_folder(
+    folder: Path, config: RunConfig, corpus: Corpus, row: dict[str, Any] | None
+) -> None:
+    """Write the tokeniser, then `run.json`; `row` is None until the run is finished."""
+    write_bytes_atomic(folder / TOKENIZER, (corpus.path / TOKENIZER).read_bytes())
+    write_json_atomic(
+        folder / RUN,
+        {
+            "format": FORMAT,
+            "run_id": config.run_id,
+            "run": config.identity(),
+            "corpus": str(corpus.path.resolve()),
+            "row": row,
+        },
+    )
+
+
+def read_folder(folder: Path) -> dict[str, Any] | None:
+    """What `run.json` says, or None where there is none.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    path = folder / RUN
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        if not isinstance(values["run_id"], str):
+            raise ValueError("run_id is no text")
+        return values
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: damaged, or not written by isoloss ({error})",
+            hint="Take another folder, or delete this one and train again.",
+        ) from error
