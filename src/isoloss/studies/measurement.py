@@ -61,7 +61,7 @@ def settle_plan(
                 hint="The corpus in this folder was changed; begin anew with another --out.",
             )
         return plan, document
-    recipe = Recipe()
+    recipe = Recipe(**spec.recipe.model_dump(exclude_none=True))
     say("plan: timing this machine")
     speed = probe_speed(
         recipe, vocab_size=corpus.vocab_size, context_length=spec.ladder.context_length

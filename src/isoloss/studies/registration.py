@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from isoloss.fitting import Forecast
 
 
-def registered(store: RunStore) -> dict[str, Any] | None:
-    """The registered prediction of a store, if there is one."""
-    found = store.events("prediction")
-    return dict(found[-1]["payload"]) if found else None
+def registered(store: RunStore, run_id: str) -> dict[str, Any] | None:
+    """The first registered prediction of a run, if there is one."""
+    for event in store.events("prediction"):
+        if event["payload"].get("run_id") == run_id:
+            return dict(event["payload"])
+    return None
 
 
 def register(
@@ -30,7 +32,7 @@ def register(
     name: str,
 ) -> dict[str, Any]:
     """Append the prediction to the ledger and write `prediction.json`; the first one stands."""
-    before = registered(store)
+    before = registered(store, target["run_id"])
     if before is None:
         facts = {
             "study": name,

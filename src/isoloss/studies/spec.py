@@ -31,13 +31,23 @@ class CorpusSpec(_Frozen):
 class LadderSpec(_Frozen):
     """Which runs."""
 
-    size: Literal["auto", "tiny", "short", "standard", "long", "large"] = "auto"
+    size: Literal["auto", "smoke", "tiny", "short", "standard", "long", "large"] = "auto"
     context_length: int = Field(default=128, ge=8)
     seed: int = Field(default=0, ge=0)
     noise_seeds: int = Field(default=3, ge=1, le=20)
     eval_tokens: int = Field(default=65_536, ge=128)
     workers: int = Field(default=2, ge=1, le=64)
     verify_threads: int = Field(default=2, ge=1, le=64)
+
+
+class RecipeSpec(_Frozen):
+    """What may be changed of the recipe (`isoloss.training.Recipe`); None takes its default."""
+
+    batch_tokens: int | None = Field(default=None, ge=1)
+    warmup_steps: int | None = Field(default=None, ge=1)
+    decay_fraction: float | None = Field(default=None, gt=0, le=1)
+    base_learning_rate: float | None = Field(default=None, gt=0)
+    matrix_learning_rate: float | None = Field(default=None, gt=0)
 
 
 class PredictionSpec(_Frozen):
@@ -53,6 +63,7 @@ class StudySpec(_Frozen):
     minutes: float = Field(default=6.0, gt=0, le=10_000)
     corpus: CorpusSpec = CorpusSpec()
     ladder: LadderSpec = LadderSpec()
+    recipe: RecipeSpec = RecipeSpec()
     prediction: PredictionSpec = PredictionSpec()
 
     def with_choices(
@@ -133,9 +144,8 @@ def _close_keys(error: ValidationError) -> str:
     """Suggestions for unknown keys."""
     import difflib
 
-    parts = {"corpus": CorpusSpec, "ladder": LadderSpec, "prediction": PredictionSpec}
     known = set(StudySpec.model_fields)
-    for model in parts.values():
+    for model in (CorpusSpec, LadderSpec, RecipeSpec, PredictionSpec):
         known |= set(model.model_fields)
     for item in error.errors():
         if item["type"] == "extra_forbidden":
