@@ -8,14 +8,14 @@ import numpy as np
 
 from isoloss.fitting.coordinates import Coordinates
 from isoloss.fitting.descent import Problem, descend
-from isoloss.laws.law import Array
+from isoloss.laws.law import Array, Counts
 
 WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
 """Six-point weights (±) of Webb 2023 (doi:10.1111/caje.12661): good with few clusters."""
 
 
 def bootstrap_draws(
-    problem: Problem, theta: Array, clusters: np.ndarray, count: int, seed: int
+    problem: Problem, theta: Array, clusters: Counts, count: int, seed: int
 ) -> Array:
     """Refit resampled data, all resamples at once; returns parameters (count, P).
 
@@ -44,5 +44,5 @@ def bootstrap_draws(
         else:
             loss = problem.loss + residual - weights * inflated
         resampled = replace(problem, loss=loss)
-    found, value = descend(resampled, start, iterations=80)
+    found, value = descend(resampled, start, iterations=150, tolerance=1e-7)
     return coordinates.theta(found[np.isfinite(value)])

@@ -10,7 +10,7 @@ from isoloss.fitting.coordinates import Coordinates
 from isoloss.fitting.descent import Problem
 from isoloss.fitting.optimum import Optimum
 from isoloss.fitting.result import Check
-from isoloss.laws.law import Array
+from isoloss.laws.law import Array, Counts
 
 LARGEST_CONDITION = 1e8
 """Of the curvature matrix scaled to unit diagonal."""
@@ -21,7 +21,7 @@ INFLUENCE = 3.0
 
 
 def all_checks(
-    problem: Problem, optimum: Optimum, clusters: np.ndarray, extra: Mapping[str, Array]
+    problem: Problem, optimum: Optimum, clusters: Counts, extra: Mapping[str, Array]
 ) -> tuple[Check, ...]:
     """Every check of a fit; `extra` has further columns (C) to look for trends in."""
     u = Coordinates.of(problem.law).u(optimum.theta)
@@ -77,24 +77,27 @@ def inside_bounds(problem: Problem, optimum: Optimum) -> Check:
 def identified(problem: Problem, u: Array) -> Check:
     """The curvature at the optimum must fix every direction."""
     _, jacobian = problem.residual_and_jacobian(u[None])
+    jacobian = np.nan_to_num(jacobian)
     columns = jacobian[0] / np.maximum(np.linalg.norm(jacobian[0], axis=0), 1e-300)
     singular = np.linalg.svd(columns, compute_uv=False)
     condition = float((singular[0] / max(singular[-1], 1e-300)) ** 2)
     enough = len(problem.loss) > len(u)
-    passed = enough and condition <= LARGEST_CONDITION
+    passed = bool(enough and condition <= LARGEST_CONDITION)
     return Check(
         name="identifiability",
         passed=passed,
         message=f"condition number {condition:.1e} with {len(problem.loss)} runs"
         f" for {len(u)} parameters",
-        cure="" if passed else "Some parameters trade off exactly: vary N and D more, or use a"
+        cure=""
+        if passed
+        else "Some parameters trade off exactly: vary N and D more, or use a"
         " law with fewer parameters.",
     )
 
 
-def enough_configurations(problem: Problem, clusters: np.ndarray) -> Check:
+def enough_configurations(problem: Problem, clusters: Counts) -> Check:
     """Runs that share a trunk, or an (N, D), are not independent."""
-    points = np.stack([np.round(np.log(c), 6) for c in problem.data.values()], axis=1)
+    points = np.stack([np.round(_log(c), 6) for c in problem.data.values()], axis=1)
     distinct = len(np.unique(points, axis=0))
     groups = len(np.unique(clusters))
     passed = distinct >= len(problem.law.parameters) + 2 and groups >= 4
@@ -112,7 +115,7 @@ def no_trend(problem: Problem, u: Array, extra: Mapping[str, Array]) -> Check:
     found: list[str] = []
     for name, column in {**problem.data, **extra}.items():
         if len(np.unique(column)) > 3:
-            x = np.log(column)
+            x = _log(column)
             curved = np.abs(x - np.median(x))
             for label, axis in ((name, x), (f"|log {name}|", curved)):
                 value = _rank_correlation(axis, residual)
@@ -126,25 +129,27 @@ def no_trend(problem: Problem, u: Array, extra: Mapping[str, Array]) -> Check:
     )
 
 
-def no_dominant_run(problem: Problem, u: Array, clusters: np.ndarray) -> Check:
+def no_dominant_run(problem: Problem, u: Array, clusters: Counts) -> Check:
     """No single group of runs may decide the parameters (one Gauss-Newton step without it)."""
     residual, jacobian = problem.residual_and_jacobian(u[None])
-    weight = problem.objective.weight(residual[0])
     j, r = jacobian[0], residual[0]
-    hessian = (j * weight[:, None]).T @ j
-    hessian = hessian + 1e-10 * np.diag(np.diag(hessian))
+    # Robust losses weigh a residual near 0 almost without limit: that is no influence.
+    size = np.maximum(np.abs(r), float(np.median(np.abs(r))))
+    weight = problem.objective.weight(size)
+    hessian: Array = (j * weight[:, None]).T @ j
+    hessian += 1e-10 * np.diag(np.diag(hessian))
     scale = np.sqrt(np.maximum(np.mean(weight * r**2), 1e-300))
     worst, who = 0.0, ""
-    for group in np.unique(clusters):
-        out = clusters == group
-        without = hessian - (j[out] * weight[out, None]).T @ j[out]
+    for group in np.unique(clusters).tolist():
+        out = np.equal(clusters, group)
+        without: Array = hessian - (j[out] * weight[out, None]).T @ j[out]
         gradient = (j[out] * weight[out, None]).T @ r[out]
-        without = without + 1e-8 * np.diag(np.diag(hessian))
-        step = np.linalg.solve(without, gradient)
+        without += 1e-8 * np.diag(np.diag(hessian))
+        step = np.asarray(np.linalg.solve(without, gradient), dtype=np.float64)
         shift = float(np.sqrt(max(step @ hessian @ step, 0.0)) / scale)
         if shift > worst:
             worst, who = shift, f"{int(out.sum())} run(s) of group {int(group)}"
-    passed = worst <= INFLUENCE * np.sqrt(len(u))
+    passed = bool(worst <= INFLUENCE * np.sqrt(len(u)))
     return Check(
         name="influence",
         passed=passed,
@@ -153,9 +158,21 @@ def no_dominant_run(problem: Problem, u: Array, clusters: np.ndarray) -> Check:
     )
 
 
+def _log(column: Array) -> Array:
+    """Logarithm of a positive column, else the column."""
+    return np.log(column) if (column > 0).all() else column
+
+
 def _rank_correlation(x: Array, y: Array) -> float:
-    """Spearman's correlation, ties in order."""
-    ranks = [np.argsort(np.argsort(values, kind="stable")).astype(float) for values in (x, y)]
+    """Spearman's correlation; equal values share a rank."""
+    ranks = [_ranks(values) for values in (x, y)]
     if np.ptp(ranks[0]) == 0 or np.ptp(ranks[1]) == 0:
         return 0.0
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def _ranks(values: Array) -> Array:
+    """Mean rank of each value, (n,)."""
+    _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return ((last - counts + last - 1) / 2)[index]

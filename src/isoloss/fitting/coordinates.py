@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from isoloss.laws import Law
-from isoloss.laws.law import Array
+from isoloss.laws.law import Array, Mask
 
 
 @dataclass(frozen=True)
 class Coordinates:
     """A smooth map between parameters theta (..., P) and search coordinates u (..., P)."""
 
-    positive: Array
+    positive: Mask
     low: Array
     high: Array
 
@@ -34,6 +34,11 @@ class Coordinates:
         """Search coordinates of parameters."""
         return np.where(self.positive, np.log(np.where(self.positive, theta, 1.0)), theta)
 
+    def nearest_u(self, theta: Array) -> Array:
+        """Search coordinates of the nearest parameters inside the box, also of negative ones."""
+        lowest = np.where(self.positive, np.exp(np.where(self.positive, self.low, 0.0)), theta)
+        return self.inside(self.u(np.maximum(theta, lowest)))
+
     def slope(self, theta: Array) -> Array:
         """d theta / d u, elementwise."""
         return np.where(self.positive, theta, 1.0)
@@ -42,7 +47,7 @@ class Coordinates:
         """The nearest point of the box."""
         return np.clip(u, self.low, self.high)
 
-    def at_bound(self, u: Array) -> Array:
+    def at_bound(self, u: Array) -> Mask:
         """Which coordinates lie at an end of their box."""
         width = self.high - self.low
         return (u - self.low < 1e-6 * width) | (self.high - u < 1e-6 * width)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +13,14 @@ from isoloss.fitting.checks import all_checks
 from isoloss.fitting.descent import Problem
 from isoloss.fitting.objective import LossName, Objective, ResidualName
 from isoloss.fitting.optimum import Optimum, solve
-from isoloss.fitting.result import Check, Estimate, Fit, ObjectiveValue, check_level
+from isoloss.fitting.result import (
+    Check,
+    Estimate,
+    Fit,
+    ObjectiveValue,
+    check_level,
+    too_few_draws,
+)
 from isoloss.laws import Law, get_law
 from isoloss.laws.law import Array
 
@@ -53,46 +60,54 @@ def fit(
     True
     """
     check_level(level)
-    if bootstrap < 0:
-        raise UsageError(f"bootstrap must not be negative, found {bootstrap}")
-    chosen = get_law(law)
+    if bootstrap < 0 or seed < 0:
+        name, value = ("bootstrap", bootstrap) if bootstrap < 0 else ("seed", seed)
+        raise UsageError(f"{name} must not be negative, found {value}")
     spec = Objective(name=objective, delta=delta, residual=residual)
     used = runs.used()
+    chosen = get_law(law, _own_columns(used))
     if len(used) <= len(chosen.parameters):
         raise DataError(
             f"{len(used)} usable runs cannot fix the {len(chosen.parameters)} parameters of"
             f" {chosen.name!r}",
             hint="Add runs, or use a law with fewer parameters.",
         )
-    data = {v: used.vector(v, n=n) if v == "N" else used.vector(v) for v in chosen.variables}
+    data = {v: used.vector(v, n=n) for v in chosen.variables}
     problem = Problem(law=chosen, data=data, loss=used.vector("loss"), objective=spec)
     optimum = solve(problem, seed=seed)
+    if not math.isfinite(optimum.value):
+        raise DataError(
+            f"the law {chosen.name!r} has no value at these runs, from any start",
+            hint="Look for logarithms or powers of what is not positive in the formula.",
+        )
     clusters = used.clusters()
     extra = _extra_columns(used, data)
     checks = all_checks(problem, optimum, clusters, extra)
     draws, reason = None, "the fit was made without bootstrap (bootstrap=0)"
     if bootstrap:
-        draws, reason = bootstrap_draws(problem, optimum.theta, clusters, bootstrap, seed), ""
+        draws = bootstrap_draws(problem, optimum.theta, clusters, bootstrap, seed)
+        reason = too_few_draws(len(draws), level)
     status, trusted = _status(checks)
-    scatter = _scatter(problem, optimum)
     return Fit(
         law=chosen,
         theta=optimum.theta,
         params=_estimates(chosen, optimum, draws, reason, level),
-        objective=ObjectiveValue(name=objective, delta=delta, residual=residual, value=optimum.value),
+        objective=ObjectiveValue(
+            name=objective, delta=delta, residual=residual, value=optimum.value
+        ),
         status=status,
         trusted=trusted,
         checks=checks,
         draws=draws,
-        draws_reason=reason,
-        n_convention=used.n_column(n) if "N" in data else "",
+        draws_reason="" if draws is not None else reason,
+        n_convention=_n_convention(used, chosen, n),
         flops_convention=str(used.constant("flops_convention") or ""),
         n_rows=len(used),
         seed=seed,
         level=level,
         ranges={k: (float(v.min()), float(v.max())) for k, v in {**data, **extra}.items()},
         family=_family(used),
-        scatter=scatter,
+        scatter=_scatter(problem, optimum),
         runs_hash=runs.hash(),
         evidence={
             "starts": optimum.starts,
@@ -101,6 +116,19 @@ def fit(
             "gradient_norm": optimum.gradient_norm,
         },
     )
+
+
+def _own_columns(used: Runs) -> tuple[str, ...]:
+    """Columns that a formula may name, beside those of `isoloss.runs`; single letters may not."""
+    return tuple(str(name) for name in used.to_frame().columns if len(str(name)) > 1)
+
+
+def _n_convention(used: Runs, law: Law, n: str | None) -> str:
+    """The column that is N, or the only count that the formula names; else empty."""
+    if {"N", "M"} & set(law.variables):
+        return used.n_column(n)
+    named = [v for v in law.variables if v.startswith("params_")]
+    return named[0] if len(named) == 1 else ""
 
 
 def _extra_columns(used: Runs, data: dict[str, Array]) -> dict[str, Array]:
@@ -124,6 +152,8 @@ def _family(used: Runs) -> dict[str, int]:
 def _scatter(problem: Problem, optimum: Optimum) -> float:
     """Standard deviation of log residuals, P degrees of freedom taken off; robust to a few."""
     value = problem.law.value(optimum.theta, problem.data)
+    if not (value > 0).all():
+        return math.nan
     residual = np.log(value) - np.log(problem.loss)
     free = max(len(residual) - len(optimum.theta), 1)
     spread = 1.4826 * float(np.median(np.abs(residual)))
@@ -134,23 +164,25 @@ def _scatter(problem: Problem, optimum: Optimum) -> float:
 def _estimates(
     law: Law, optimum: Optimum, draws: Array | None, reason: str, level: float
 ) -> dict[str, Estimate]:
+    """Values with intervals; an interval that there is not carries `reason` or its own."""
     tail = (1 - level) / 2
     result: dict[str, Estimate] = {}
     for position, name in enumerate(law.names):
         stderr = low = high = math.nan
-        value = float(optimum.theta[position])
         at_bound = bool(optimum.at_bound[position])
-        if draws is not None:
+        why = "the parameter lies at its bound" if at_bound else reason
+        if draws is not None and not why:
             column = draws[:, position]
             stderr = float(column.std(ddof=1))
             low, high = (float(x) for x in np.quantile(column, [tail, 1 - tail]))
-        if at_bound:
-            stderr = low = high = math.nan
-            reason = "the parameter lies at its bound"
         result[name] = Estimate(
-            value=value, stderr=stderr, low=low, high=high, at_bound=at_bound,
-            reason=reason if math.isnan(low) else "",
-        )  # fmt: skip
+            value=float(optimum.theta[position]),
+            stderr=stderr,
+            low=low,
+            high=high,
+            at_bound=at_bound,
+            reason=why,
+        )
     return result
 
 

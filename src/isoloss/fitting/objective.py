@@ -63,3 +63,12 @@ class Objective:
         if self.name == "absolute":
             return 1 / np.maximum(size, SMOOTHING)
         return np.minimum(1.0, self.delta / np.maximum(size, 1e-300))
+
+    def curvature(self, residual: Array) -> Array:
+        """Weights of the Hessian that the search uses: between Newton's and reweighted ones.
+
+        Newton's are 0 where Huber is a line, which leaves few rows to fix the parameters;
+        reweighted ones converge slowly. A fifth of the latter took half the time.
+        """
+        weight = self.weight(residual)
+        return np.where(weight < 1.0, 0.2 * weight, weight) if self.name == "huber" else weight

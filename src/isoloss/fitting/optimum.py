@@ -6,13 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from isoloss.fitting._quasi_newton import minimum
 from isoloss.fitting.coordinates import Coordinates
 from isoloss.fitting.descent import Problem, descend
 from isoloss.fitting.starts import draw_starts
-from isoloss.laws.law import Array
+from isoloss.laws.law import Array, Counts, Mask
 
 SAME = 1e-6
-"""Starts whose objective lies within this relative distance reached the same optimum."""
+"""Points whose objective lies within this relative distance are copies of one optimum."""
+CLOSE = 1e-3
+"""Starts within this relative distance of the best objective reached its basin."""
+SETTLED = 1e-3
+"""Largest relative gradient norm of a point that counts as an optimum."""
+NEGLIGIBLE = 1e-6
+"""Residuals this small (relative to the loss) are zero: the objective says nothing more."""
 POLISHED = 4
 
 
@@ -22,9 +29,9 @@ class Optimum:
 
     Attributes:
         theta: parameters (P,).
-        value: the objective there.
+        value: the objective there; infinite where the law has no value at any start.
         gradient_norm: of the objective, in coordinates where its curvature is about one,
-            relative to the objective.
+            relative to the root of the objective.
         starts: how many starts were tried; `agreeing`: how many reached this optimum.
         others: objective values of other optima, rising.
         at_bound: which parameters lie at an end of their domain (P,).
@@ -36,10 +43,12 @@ class Optimum:
     starts: int
     agreeing: int
     others: tuple[float, ...]
-    at_bound: Array
+    at_bound: Mask
 
 
-def solve(problem: Problem, *, starts: int = 64, seed: int = 0, near: Array | None = None) -> Optimum:
+def solve(
+    problem: Problem, *, starts: int = 64, seed: int = 0, near: Array | None = None
+) -> Optimum:
     """Minimise a problem from many starts, and polish the best to full precision.
 
     Args:
@@ -48,39 +57,58 @@ def solve(problem: Problem, *, starts: int = 64, seed: int = 0, near: Array | No
         seed: seeds them.
         near: further starts, parameters (K, P).
     """
-    law = problem.law
-    coordinates = Coordinates.of(law)
-    theta0 = draw_starts(law, problem.data, problem.loss, starts, seed)
+    coordinates = Coordinates.of(problem.law)
+    u0 = coordinates.u(draw_starts(problem.law, problem.data, problem.loss, starts, seed))
     if near is not None:
-        theta0 = np.concatenate([near, theta0])
-    u, value = descend(problem, coordinates.u(theta0), iterations=60)
+        u0 = np.concatenate([coordinates.nearest_u(near), u0])
+    u, value = descend(problem, u0, iterations=60, tolerance=1e-9)
     order = np.argsort(value, kind="stable")
     # Robust losses converge slowly at the end: more effort for the promising half.
     better = order[: max(POLISHED, len(order) // 2)]
     u_better, value_better = descend(problem, u[better], iterations=150)
-    best, best_value, gradient_norm = u_better[0], np.inf, np.inf
+    best, best_value = u_better[0], np.inf
     for candidate in _distinct(u_better, value_better):
-        polished, reached, norm = _polish(problem, candidate)
+        polished, reached = _polish(problem, candidate)
         if reached < best_value:
-            best, best_value, gradient_norm = polished, reached, norm
+            best, best_value = polished, reached
     value[better] = value_better
-    close = value <= best_value + 1e-3 * abs(best_value) + 1e-15
-    agreeing = int(close.sum())
+    floor = _negligible(problem)
+    close = value <= best_value + CLOSE * abs(best_value) + floor
+    others = ~close[better] & np.isfinite(value_better)
+    settled = [relative_gradient(problem, point, floor) <= SETTLED for point in u_better[others]]
     return Optimum(
         theta=coordinates.theta(best),
         value=float(best_value),
-        gradient_norm=float(gradient_norm),
-        starts=len(theta0),
-        agreeing=agreeing,
-        others=_others(value[~close]),
+        gradient_norm=relative_gradient(problem, best, floor),
+        starts=len(u0),
+        agreeing=int((close & np.isfinite(value)).sum()),
+        others=_levels(value_better[others][settled]),
         at_bound=coordinates.at_bound(best),
     )
 
 
-def _others(values: Array) -> tuple[float, ...]:
+def relative_gradient(problem: Problem, u: Array, floor: float = 1e-300) -> float:
+    """Gradient norm at u (P,), without parameters at a bound, where the curvature is one."""
+    gradient, hessian = problem.gradient_and_hessian(u[None])
+    if not (np.isfinite(gradient).all() and np.isfinite(hessian).all()):
+        return float("inf")
+    free = np.flatnonzero(~Coordinates.of(problem.law).at_bound(u))
+    scale = _whitening(hessian[0][np.ix_(free, free)])
+    unit = max(float(problem.total(u[None])[0]), floor)
+    return float(np.linalg.norm(scale.T @ gradient[0][free]) / np.sqrt(unit))
+
+
+def _negligible(problem: Problem) -> float:
+    """The objective where every residual is negligible."""
+    raw = problem.objective.residual == "raw"
+    size = NEGLIGIBLE * (problem.loss if raw else np.ones_like(problem.loss))
+    return float(problem.objective.loss(size).sum())
+
+
+def _levels(values: Array) -> tuple[float, ...]:
     """Distinct objective values, at most three."""
     found: list[float] = []
-    for value in sorted(float(v) for v in values if np.isfinite(v)):
+    for value in np.sort(values).tolist():
         if not found or value > found[-1] * 1.01:
             found.append(value)
     return tuple(found[:3])
@@ -90,7 +118,7 @@ def _distinct(u: Array, value: Array) -> list[Array]:
     """The best few points that are not copies of each other."""
     chosen: list[Array] = []
     values: list[float] = []
-    for index in np.argsort(value, kind="stable"):
+    for index in np.argsort(value, kind="stable").tolist():
         if not np.isfinite(value[index]):
             break
         if all(abs(value[index] - v) > SAME * abs(v) for v in values):
@@ -101,50 +129,48 @@ def _distinct(u: Array, value: Array) -> list[Array]:
     return chosen
 
 
-def _polish(problem: Problem, start: Array) -> tuple[Array, float, float]:
+def _polish(problem: Problem, start: Array) -> tuple[Array, float]:
     """Quasi-Newton in coordinates where the curvature is about one; parameters at a bound rest."""
-    from scipy.optimize import minimize
-
     coordinates = Coordinates.of(problem.law)
     u = start.copy()
     value = float(problem.total(u[None])[0])
-    norm = np.inf
     for _ in range(6):
-        gradient, hessian = problem.gradient_and_hessian(u[None])
-        free = ~(coordinates.at_bound(u))
-        scale = _whitening(hessian[0][np.ix_(free, free)])
-        unit = max(value, 1e-300)
-        norm = float(np.linalg.norm(scale.T @ gradient[0][free]) / np.sqrt(unit))
-
-        def of(z: Array, u: Array = u, free: Array = free, scale: Array = scale, unit: float = unit) -> tuple[float, Array]:
-            point = u.copy()
-            point[free] += scale @ z
-            point = coordinates.inside(point)
-            total = float(problem.total(point[None])[0])
-            if not np.isfinite(total):
-                return 1e30, np.zeros_like(z)
-            slope = problem.gradient_and_hessian(point[None])[0][0][free]
-            return total / unit, scale.T @ slope / unit
-
-        # In these coordinates a step of sqrt(objective) is a natural length.
-        found = minimize(
-            of, np.zeros(int(free.sum())), jac=True, method="BFGS",
-            options={"gtol": 1e-10, "maxiter": 300},
-        )  # fmt: skip
-        point = u.copy()
-        point[free] += scale @ found.x
-        point = coordinates.inside(point)
+        _, hessian = problem.gradient_and_hessian(u[None])
+        free = np.flatnonzero(~coordinates.at_bound(u))
+        if not len(free) or value <= 0 or not np.isfinite(hessian).all():
+            break
+        point = _line_of_descents(problem, u, free, _whitening(hessian[0][np.ix_(free, free)]))
         reached = float(problem.total(point[None])[0])
         gain = value - reached
         if gain > 0:
             u, value = point, reached
         if gain <= 1e-13 * abs(value):
             break
-    return u, value, norm
+    return u, value
+
+
+def _line_of_descents(problem: Problem, u: Array, free: Counts, scale: Array) -> Array:
+    """One quasi-Newton search from u (P,) over its free coordinates."""
+    coordinates = Coordinates.of(problem.law)
+    unit = max(float(problem.total(u[None])[0]), 1e-300)
+
+    def point(z: Array) -> Array:
+        moved = u.copy()
+        moved[free] += scale @ z
+        return coordinates.inside(moved)
+
+    def of(z: Array) -> tuple[float, Array]:
+        # In these coordinates a step of sqrt(objective) is a natural length.
+        at = point(z)[None]
+        total = float(problem.total(at)[0])
+        slope = problem.gradient_and_hessian(at)[0][0][free]
+        return total / unit, np.nan_to_num(scale.T @ slope) / unit
+
+    return point(minimum(of, np.zeros(len(free))))
 
 
 def _whitening(hessian: Array) -> Array:
     """A matrix W with W' H W about one; directions without curvature stay bounded."""
     values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
-    floor = max(values.max(initial=0.0) * 1e-12, 1e-300)
+    floor = max(float(values.max(initial=0.0)) * 1e-12, 1e-300)
     return vectors / np.sqrt(np.maximum(values, floor))

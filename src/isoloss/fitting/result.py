@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,10 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from isoloss._files import write_bytes_atomic, write_json_atomic
-from isoloss.errors import DataError, NotFoundError, UsageError
-from isoloss.fitting.objective import Objective
-from isoloss.laws import Law, get_law
+from isoloss.errors import UsageError
+from isoloss.laws import Law
 from isoloss.laws.law import Array
 
 SCHEMA_VERSION = 1
@@ -102,7 +98,9 @@ class Prediction:
                 "kind": self.kind,
                 "level": self.level,
                 "at": dict(self.at),
-                "extrapolation": dict(self.extrapolation),
+                "extrapolation": {
+                    name: x if math.isfinite(x) else None for name, x in self.extrapolation.items()
+                },
             },
             self.reason,
         )
@@ -191,37 +189,54 @@ class Fit:
         check_level(level)
         if kind not in ("mean", "run"):
             raise UsageError(f"unknown kind {kind!r}", hint="Use mean or run.")
-        self._check_variables(variables)
-        data = {name: np.array([float(value)]) for name, value in variables.items()}
-        loss = float(self.law.value(self.theta, data)[0])
-        low, high, reason = math.nan, math.nan, self.draws_reason
-        if self.draws is not None:
-            sample = np.log(self.law.value(self.draws, data)[:, 0])
-            if kind == "run":
-                rng = np.random.default_rng(self.seed)
-                sample = sample + self.scatter * rng.standard_normal(len(sample))
-            tail = (1 - level) / 2
-            low, high = (float(x) for x in np.exp(np.nanquantile(sample, [tail, 1 - tail])))
-            low, high, reason = min(low, loss), max(high, loss), ""
+        at = self._checked(variables)
+        data = {name: np.array([value]) for name, value in at.items()}
+        with np.errstate(all="ignore"):
+            loss = float(self.law.value(self.theta, data)[0])
+        if not math.isfinite(loss):
+            raise UsageError(f"the law {self.law.name!r} has no finite value at {at}")
+        low, high, reason = self._interval(data, loss, level, kind)
         return Prediction(
             loss=loss,
             low=low,
             high=high,
             kind=kind,
             level=level,
-            at={name: float(value) for name, value in variables.items()},
-            extrapolation={n: self.distance(n, float(v)) for n, v in variables.items()},
+            at=at,
+            extrapolation={name: self.distance(name, value) for name, value in at.items()},
             reason=reason,
         )
 
+    def _interval(
+        self, data: Mapping[str, Array], loss: float, level: float, kind: Kind
+    ) -> tuple[float, float, str]:
+        """Ends of the interval, or not-a-number with the reason."""
+        if self.draws is None:
+            return math.nan, math.nan, self.draws_reason
+        with np.errstate(all="ignore"):
+            sample = np.log(self.law.value(self.draws, data)[:, 0])
+        if kind == "run":
+            if not math.isfinite(self.scatter):
+                return math.nan, math.nan, "the scatter of the runs is unknown"
+            rng = np.random.default_rng(self.seed)
+            sample = sample + self.scatter * rng.standard_normal(len(sample))
+        sample = sample[np.isfinite(sample)]
+        reason = too_few_draws(len(sample), level)
+        if reason:
+            return math.nan, math.nan, reason
+        tail = (1 - level) / 2
+        low, high = (float(x) for x in np.exp(np.quantile(sample, [tail, 1 - tail])))
+        return min(low, loss), max(high, loss), ""
+
     def distance(self, variable: str, value: float) -> float:
         """How many times beyond the fitted runs a value lies; 1 inside, not-a-number unknown."""
-        if variable not in self.ranges:
-            return math.nan
-        low, high = self.ranges[variable]
-        return max(1.0, value / high, low / value)
+        low, high = self.ranges.get(variable, (0.0, 0.0))
+        if low <= value <= high:
+            return 1.0
+        return max(value / high, low / value) if low > 0 and value > 0 else math.nan
 
-    def _check_variables(self, variables: Mapping[str, float]) -> None:
+    def _checked(self, variables: Mapping[str, float]) -> dict[str, float]:
+        """The variables as finite numbers; positive, but for meta_ and metric_ columns."""
         missing = [name for name in self.law.variables if name not in variables]
         unknown = [name for name in variables if name not in self.law.variables]
         if missing or unknown:
@@ -230,9 +245,16 @@ class Fit:
                 + (f"missing {', '.join(missing)}" if missing else f"unknown {', '.join(unknown)}"),
                 hint=f"Formula: {self.law.formula}",
             )
+        at: dict[str, float] = {}
         for name, value in variables.items():
-            if not (value > 0 and math.isfinite(value)):
+            try:
+                at[name] = float(value)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise UsageError(f"{name} must be one number, found {value!r}") from error
+            positive = self.ranges.get(name, (1.0, 1.0))[0] > 0
+            if not math.isfinite(at[name]) or (positive and at[name] <= 0):
                 raise UsageError(f"{name} must be a positive number, found {value!r}")
+        return at
 
     def summary(self) -> str:
         """The fit in 80 columns."""
@@ -252,6 +274,7 @@ class Fit:
             "format": FORMAT,
             "law": self.law.name,
             "formula": self.law.formula,
+            "variables": list(self.law.variables),
             "n_convention": self.n_convention or None,
             "flops_convention": self.flops_convention or None,
             "params": {name: estimate.to_dict() for name, estimate in self.params.items()},
@@ -283,17 +306,15 @@ class Fit:
         return pd.DataFrame([{"name": n, **e.to_dict()} for n, e in self.params.items()])
 
     def save(self, path: str | Path) -> None:
-        """Write `path` (JSON) and, before it, the draws beside it (`.npz`)."""
-        import hashlib
+        """Write `path` (JSON) and, before it, the draws beside it (`.npz`).
 
-        path = Path(path)
-        document = self.to_dict()
-        if self.draws is not None:
-            buffer = io.BytesIO()
-            np.savez(buffer, draws=self.draws)
-            write_bytes_atomic(draws_path(path), buffer.getvalue())
-            document["draws_sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
-        write_json_atomic(path, document)
+        Raises:
+            UsageError: the path ends in `.npz`, where the draws go.
+            EnvironmentProblem: the folder is not writable or the disk is full.
+        """
+        from isoloss.fitting._saving import save_fit
+
+        save_fit(self, Path(path))
 
     @staticmethod
     def load(path: str | Path) -> Fit:
@@ -303,18 +324,9 @@ class Fit:
             NotFoundError: no such file.
             DataError: not a fit of isoloss, or damaged.
         """
-        path = Path(path)
-        try:
-            document = json.loads(path.read_text("utf-8"))
-            draws, reason = _load_draws(path, document)
-            return _from_dict(document, draws, reason)
-        except FileNotFoundError as error:
-            raise NotFoundError(f"{path}: no such fit") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"{path} is no fit of isoloss, or it is damaged ({error!r})",
-                hint="Write it again: isoloss fit TABLE -o FIT",
-            ) from error
+        from isoloss.fitting._saving import load_fit
+
+        return load_fit(Path(path))
 
 
 def check_level(level: float) -> None:
@@ -323,9 +335,11 @@ def check_level(level: float) -> None:
         raise UsageError(f"level must lie between 0 and 1, found {level}", hint="Try 0.9.")
 
 
-def draws_path(path: Path) -> Path:
-    """Where the draws of a fit lie."""
-    return path.with_suffix(".npz")
+def too_few_draws(count: int, level: float) -> str:
+    """Why an interval at `level` cannot be read off so many draws; empty where it can."""
+    if count * (1 - level) / 2 < 1 - 1e-9:
+        return f"{count} resamples are too few for a {level:g} interval"
+    return ""
 
 
 def _plain(values: dict[str, Any], reason: str) -> dict[str, Any]:
@@ -333,74 +347,3 @@ def _plain(values: dict[str, Any], reason: str) -> dict[str, Any]:
     missing = [k for k, v in values.items() if isinstance(v, float) and not math.isfinite(v)]
     result = {k: (None if k in missing else v) for k, v in values.items()}
     return result | {f"{k}_reason": reason or "not available" for k in missing}
-
-
-def _load_draws(path: Path, document: Mapping[str, Any]) -> tuple[Array | None, str]:
-    import hashlib
-    import zipfile
-
-    if "draws_sha256" not in document:
-        return None, str(document.get("draws_reason", "the fit was saved without draws"))
-    beside = draws_path(path)
-    if not beside.exists():
-        return None, f"{beside.name} is missing beside the fit"
-    data = beside.read_bytes()
-    if hashlib.sha256(data).hexdigest() != document["draws_sha256"]:
-        return None, f"{beside.name} belongs to another fit"
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return np.asarray(archive["draws"], dtype=np.float64), ""
-    except (ValueError, KeyError, zipfile.BadZipFile):
-        return None, f"{beside.name} is damaged"
-
-
-def _from_dict(document: Mapping[str, Any], draws: Array | None, reason: str) -> Fit:
-    if document.get("format") != FORMAT:
-        raise ValueError(f"format {document.get('format')!r}")
-    law = get_law(document["law"])
-    objective = Objective(
-        name=document["objective"]["name"],
-        delta=document["objective"]["delta"],
-        residual=document["objective"]["residual"],
-    )
-
-    def number(value: float | None) -> float:
-        return math.nan if value is None else float(value)
-
-    params = {
-        name: Estimate(
-            value=float(p["value"]),
-            stderr=number(p["stderr"]),
-            low=number(p["low"]),
-            high=number(p["high"]),
-            at_bound=bool(p["at_bound"]),
-            reason=str(p.get("low_reason", "")),
-        )
-        for name, p in document["params"].items()
-    }
-    return Fit(
-        law=law,
-        theta=np.array([params[name].value for name in law.names]),
-        params=params,
-        objective=ObjectiveValue(
-            name=objective.name,
-            delta=objective.delta,
-            residual=objective.residual,
-            value=float(document["objective"]["value"]),
-        ),
-        status=document["status"],
-        trusted=bool(document["trusted"]),
-        checks=tuple(Check(**check) for check in document["checks"]),
-        draws=draws,
-        draws_reason=reason,
-        n_convention=document["n_convention"] or "",
-        flops_convention=document["flops_convention"] or "",
-        n_rows=int(document["n_rows"]),
-        seed=int(document["seed"]),
-        level=float(document["level"]),
-        ranges={k: (float(v[0]), float(v[1])) for k, v in document["ranges"].items()},
-        family={k: int(v) for k, v in document["family"].items()},
-        scatter=number(document["scatter"]),
-        runs_hash=document["runs_hash"],
-        evidence=document.get("evidence", {}),
-    )

@@ -6,6 +6,9 @@ With the nonlinear parameters fixed, the linear ones follow from weighted least 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
 import numpy as np
 
 from isoloss.laws import Law
@@ -15,10 +18,8 @@ from isoloss.laws.law import Array, Columns
 def draw_starts(law: Law, data: Columns, loss: Array, count: int, seed: int) -> Array:
     """Parameters (count, P) inside the domain, for data that may have any scale."""
     rng = np.random.default_rng(seed)
-    size = len(law.parameters)
-    points = _space_filling(count, size, rng)
-    scaled = {name: column / _centre(column) for name, column in data.items()}
-    drawn = np.empty((count, size))
+    points = _space_filling(count, len(law.parameters), rng)
+    drawn = np.empty_like(points)
     for position, parameter in enumerate(law.parameters):
         low, high = parameter.start
         if low > 0:
@@ -29,16 +30,12 @@ def draw_starts(law: Law, data: Columns, loss: Array, count: int, seed: int) -> 
     for name, position in ((n, law.index(n)) for n in law.linear):
         if law.parameters[position].positive and name != "E":
             drawn[:, position] *= np.median(loss)
-    if "E" in law.names:
+    if "E" in law.linear:
         drawn[:, law.index("E")] = loss.min() * (0.05 + 0.9 * points[:, law.index("E")])
-    theta = _to_data_scale(law, drawn, data)
-    if law.amplitudes:
-        theta = _project_linear(law, drawn, scaled, loss, data)
-    else:
-        theta = _project_linear(law, theta, data, loss, None)
-    return np.array(
-        [np.clip(t, [p.low for p in law.parameters], [p.high for p in law.parameters]) for t in theta]
-    )
+    theta = _project_linear(law, _to_data_scale(law, drawn, data), data, loss)
+    lowest = np.array([p.low for p in law.parameters])
+    highest = np.array([p.high for p in law.parameters])
+    return np.clip(theta, lowest, highest)
 
 
 def _centre(column: Array) -> float:
@@ -47,7 +44,7 @@ def _centre(column: Array) -> float:
 
 
 def _space_filling(count: int, size: int, rng: np.random.Generator) -> Array:
-    """A Latin hypercube with additive-recurrence columns, (count, size) in (0, 1)."""
+    """A Latin hypercube, (count, size) in (0, 1)."""
     strata = np.stack([rng.permutation(count) for _ in range(size)], axis=1)
     return (strata + rng.random((count, size))) / count
 
@@ -56,29 +53,42 @@ def _to_data_scale(law: Law, theta: Array, data: Columns) -> Array:
     """Amplitudes for columns that were not divided by their centres."""
     moved = theta.copy()
     for name, powers in law.amplitudes.items():
-        for variable, exponent in powers.items():
-            moved[:, law.index(name)] *= _centre(data[variable]) ** theta[:, law.index(exponent)]
+        with np.errstate(over="ignore", under="ignore"):
+            moved[:, law.index(name)] *= np.exp(_log_factor(law, theta, data, powers))
+    for name, powers in law.log_amplitudes.items():
+        moved[:, law.index(name)] += _log_factor(law, theta, data, powers)
     return moved
 
 
-def _project_linear(
-    law: Law, theta: Array, data: Columns, loss: Array, original: Columns | None
-) -> Array:
-    """Replace half of the linear parameters by their least-squares values, kept positive."""
+def _log_factor(law: Law, theta: Array, data: Columns, powers: Mapping[str, str]) -> Array:
+    """Logarithm of the factor by which an amplitude grows, (count,)."""
+    total = np.zeros(len(theta))
+    for variable, text in powers.items():
+        name = text.removeprefix("-")
+        exponent = theta[:, law.index(name)] if name in law.names else float(name)
+        total = total + np.log(_centre(data[variable])) * exponent * (-1 if name != text else 1)
+    return total
+
+
+def _project_linear(law: Law, theta: Array, data: Columns, loss: Array) -> Array:
+    """Replace the linear parameters of every other row by least squares, kept positive."""
     columns = [law.index(name) for name in law.linear]
     result = theta.copy()
+    if not columns:
+        return result
     with np.errstate(all="ignore"):
-        if columns:
-            jacobian = law.jacobian(theta, data)
-            zeroed = theta.copy()
-            zeroed[:, columns] = 0.0
-            rest = law.value(zeroed, data)
-            for row in range(0, len(theta), 2):
-                matrix = jacobian[row][:, columns] / loss[:, None]
-                target = (loss - np.nan_to_num(rest[row])) / loss
-                if np.isfinite(matrix).all() and np.isfinite(target).all():
-                    found = np.linalg.lstsq(matrix, target, rcond=None)[0]
-                    for value, column in zip(found, columns, strict=True):
-                        if not law.parameters[column].positive or value > 0:
-                            result[row, column] = value
-    return _to_data_scale(law, result, original) if original is not None else result
+        zeroed = theta.copy()
+        zeroed[:, columns] = 0.0
+        matrices = law.jacobian(theta, data)[:, :, columns] / loss[:, None]
+        targets = (loss - np.nan_to_num(law.value(zeroed, data))) / loss
+        # Columns of very different size would be cut off as rounding errors.
+        sizes = np.linalg.norm(matrices, axis=1)
+        matrices = matrices / sizes[:, None, :]
+    for row in range(0, len(theta), 2):
+        if np.isfinite(matrices[row]).all() and np.isfinite(targets[row]).all():
+            solution = cast("Array", np.linalg.lstsq(matrices[row], targets[row], rcond=None)[0])
+            found = solution / sizes[row]
+            for value, column in zip(found, columns, strict=True):
+                if not law.parameters[column].positive or value > 0:
+                    result[row, column] = value
+    return result

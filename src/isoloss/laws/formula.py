@@ -1,165 +1,165 @@
 """The text of a formula → a checked expression → a law with exact derivatives.
 
-The text goes through Python's `ast` and a whitelist into SymPy: numbers, names, + - * / **,
-and the functions below. Nothing is ever evaluated as code.
+The text goes through Python's `ast` and a whitelist (`_reading`) into SymPy: numbers, names,
++ - * / **, and a few functions. Nothing is ever evaluated as code.
 """
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from isoloss.errors import UsageError
+from isoloss.laws._reading import check_numbers, to_expression
+from isoloss.laws._structure import amplitudes_of, exponents_of, linear_of, log_amplitudes_of
 from isoloss.laws.law import Array, Columns, Law, Parameter
+
+__all__ = ["VARIABLES", "parse_law", "to_expression", "to_latex"]
 
 VARIABLES = frozenset(
     {"N", "D", "C", "U", "M", "V", "lr", "tokens", "flops", "unique_tokens", "params_total",
      "params_matmul", "params_non_embedding", "params_active", "learning_rate", "batch_tokens",
-     "n_layer", "d_model", "vocab_size", "context_length", "steps"}
+     "n_layer", "n_head", "d_model", "d_ff", "vocab_size", "context_length", "steps"}
 )  # fmt: skip
-FUNCTIONS = ("exp", "log", "sqrt", "tanh")
-LONGEST = 400
-DEEPEST = 30
-_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
-    ast.Div: lambda a, b: a / b,
-    ast.Pow: lambda a, b: a**b,
-}
+"""Names that are always variables. B and E are not: `B/D**beta` and `E` are parameters."""
+PREFIXES = ("meta_", "metric_", "params_")
+ONE_ARGUMENT: dict[str, Callable[[Array], Array]] = {
+    "exp": np.exp, "log": np.log, "tanh": np.tanh, "Abs": np.abs, "sign": np.sign,
+}  # fmt: skip
 
 
-def parse_law(text: str) -> Law:
+def parse_law(text: str, variables: Collection[str] = ()) -> Law:
     """Make a law of a formula; names that are no variables are its parameters.
 
-    Parameters are positive unless the formula says otherwise by its use; those named like an
-    exponent (alpha, beta, gamma, delta, k, or in the exponent of the formula) start small.
+    Parameters are positive, but for those in an exponent or inside `exp`, which may have
+    either sign: write `E - b*log(N)` where a term falls.
+
+    Args:
+        text: the formula.
+        variables: further names that are variables, such as columns of a table.
 
     Raises:
         UsageError: not a formula, or one with something that is not allowed; no parameter.
     """
-    import sympy
-
-    expression = to_expression(text)
-    symbols = sorted(str(s) for s in expression.free_symbols)
-    variables = tuple(s for s in symbols if s in VARIABLES or s.startswith(("meta_", "metric_")))
-    parameters = tuple(s for s in symbols if s not in variables)
-    if not parameters:
-        raise UsageError(f"the formula {text!r} has no parameter to fit")
-    if not variables:
-        raise UsageError(
-            f"the formula {text!r} has no variable",
-            hint=f"Variables: {', '.join(sorted(VARIABLES))}, meta_… and metric_….",
-        )
-    by_parameter = [sympy.diff(expression, sympy.Symbol(p, real=True)) for p in parameters]
-    value = _numpy_function(parameters, [expression])
-    derivatives = _numpy_function(parameters, by_parameter)
-    linear = tuple(
-        p
-        for p, slope in zip(parameters, by_parameter, strict=True)
-        if sympy.Symbol(p, real=True) not in slope.free_symbols
+    text = text.strip()
+    names = {str(symbol) for symbol in to_expression(text).free_symbols}
+    given = tuple(sorted(n for n in names if n in variables or _is_variable(n)))
+    parameters = tuple(sorted(names - set(given)))
+    _refuse_empty(text, given, parameters)
+    exponents = exponents_of(to_expression(text))
+    # What is positive may be taken out of powers: (X/N)**a = X**a * N**-a.
+    positive = {n for n in names if n in VARIABLES} | (set(parameters) - exponents)
+    expression = to_expression(text, positive)
+    symbols = {str(symbol): symbol for symbol in expression.free_symbols}
+    if len(symbols) < len(names):
+        lost = ", ".join(sorted(names - set(symbols)))
+        raise UsageError(f"{lost} cancels out of the formula {text!r}")
+    by_parameter = [expression.diff(symbols[p]) for p in parameters]
+    for slope in by_parameter:
+        check_numbers(slope, text)
+    products = expression.expand(
+        power_exp=True, power_base=True, mul=False, multinomial=False, log=False, basic=False
     )
-    exponents = _names_in_exponents(expression)
+    logs = log_amplitudes_of(products, given, parameters)
     return Law(
         name=text,
         formula=text,
         title="a formula of your own",
         reference="",
-        parameters=tuple(_parameter(p, p in exponents) for p in parameters),
-        variables=variables,
+        parameters=tuple(_parameter(p, p in exponents, p in logs) for p in parameters),
+        variables=given,
         note="",
-        value=lambda theta, data: value(theta, data)[0],
-        jacobian=lambda theta, data: np.stack(derivatives(theta, data), axis=-1),
-        linear=linear,
+        value=_Value(expression, parameters),
+        jacobian=_Jacobian(tuple(by_parameter), parameters),
+        linear=linear_of(parameters, by_parameter),
+        amplitudes=amplitudes_of(products, given, tuple(set(parameters) - exponents)),
+        log_amplitudes=logs,
     )
-
-
-def to_expression(text: str) -> Any:
-    """A SymPy expression of a formula's text.
-
-    Raises:
-        UsageError: naming the part that is not allowed.
-    """
-    if len(text) > LONGEST:
-        raise UsageError(f"a formula may have {LONGEST} characters, found {len(text)}")
-    try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise UsageError(
-            f"{text!r} is no formula ({getattr(error, 'msg', error)})",
-            hint="Write it as in Python, for example 'E + A/N**alpha + B/D**beta'.",
-        ) from error
-    return _convert(tree.body, text, 0)
 
 
 def to_latex(text: str) -> str:
-    """The formula in LaTeX."""
-    import sympy
+    """The formula in LaTeX.
 
-    return str(sympy.latex(to_expression(text)))
+    >>> to_latex("E + A/N**alpha")
+    'A N^{- \\\\alpha} + E'
+    """
+    from sympy import latex  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
-
-def _convert(node: ast.expr, text: str, depth: int) -> Any:
-    import sympy
-
-    if depth > DEEPEST:
-        raise UsageError(f"the formula {text!r} is nested too deeply")
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        if abs(node.value) > 1e30:
-            raise UsageError(f"the number {node.value} in {text!r} is too large")
-        return sympy.Integer(node.value) if isinstance(node.value, int) else sympy.Float(node.value)
-    if isinstance(node, ast.Name):
-        if node.id in FUNCTIONS:
-            raise UsageError(f"{node.id} is a function: write {node.id}(…) in {text!r}")
-        return sympy.Symbol(node.id, real=True)
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        left, right = (_convert(side, text, depth + 1) for side in (node.left, node.right))
-        if isinstance(node.op, ast.Pow) and left.is_number and right.is_number and abs(right) > 64:
-            raise UsageError(f"the power {ast.unparse(node)} in {text!r} is too large")
-        return _OPERATORS[type(node.op)](left, right)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-        inner = _convert(node.operand, text, depth + 1)
-        return -inner if isinstance(node.op, ast.USub) else inner
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in FUNCTIONS
-        and len(node.args) == 1
-        and not node.keywords
-    ):
-        return getattr(sympy, node.func.id)(_convert(node.args[0], text, depth + 1))
-    raise UsageError(
-        f"{ast.unparse(node)!r} is not allowed in the formula {text!r}",
-        hint=f"Use numbers, names, + - * / ** and {', '.join(FUNCTIONS)}.",
-    )
+    return str(latex(to_expression(text)))  # pyright: ignore[reportUnknownArgumentType]
 
 
-def _numpy_function(
-    parameters: tuple[str, ...], expressions: list[Any]
-) -> Callable[..., tuple[Array, ...]]:
-    """Walk the expression trees with NumPy: no generated code is executed."""
+def _is_variable(name: str) -> bool:
+    return name in VARIABLES or name.startswith(PREFIXES)
 
-    def function(theta: Array, data: Columns) -> tuple[Array, ...]:
-        known = dict(data) | {p: theta[..., i, None] for i, p in enumerate(parameters)}
-        shape = np.broadcast_shapes(*(np.shape(v) for v in known.values()))
-        return tuple(
-            np.broadcast_to(np.asarray(_compute(e, known), dtype=np.float64), shape)
-            for e in expressions
+
+def _refuse_empty(text: str, variables: tuple[str, ...], parameters: tuple[str, ...]) -> None:
+    if not parameters:
+        raise UsageError(
+            f"the formula {text!r} has no parameter to fit",
+            hint="Every name that is no variable is one, for example 'E + A/N**alpha'.",
+        )
+    if not variables:
+        raise UsageError(
+            f"the formula {text!r} has no variable",
+            hint=f"Variables: {', '.join(sorted(VARIABLES))}, meta_… and metric_….",
         )
 
-    return function
+
+@dataclass(frozen=True)
+class _Value:
+    """The NumPy function of an expression."""
+
+    expression: Any
+    parameters: tuple[str, ...]
+
+    def __call__(self, theta: Array, data: Columns) -> Array:
+        return _evaluate((self.expression,), self.parameters, theta, data)[0]
 
 
-def _compute(node: Any, known: dict[str, Array]) -> Any:
-    """The value of a SymPy node, (..., n)."""
+@dataclass(frozen=True)
+class _Jacobian:
+    """The NumPy function of an expression's derivatives."""
+
+    slopes: tuple[Any, ...]
+    parameters: tuple[str, ...]
+
+    def __call__(self, theta: Array, data: Columns) -> Array:
+        return np.stack(_evaluate(self.slopes, self.parameters, theta, data), axis=-1)
+
+
+def _evaluate(
+    expressions: tuple[Any, ...], parameters: tuple[str, ...], theta: Array, data: Columns
+) -> list[Array]:
+    """Walk the expression trees with NumPy: no generated code is executed."""
+    known = dict(data) | {p: theta[..., i, None] for i, p in enumerate(parameters)}
+    shape = np.broadcast_shapes(*(np.shape(v) for v in known.values()))
+    done: dict[Any, Any] = {}
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore", under="ignore"):
+        return [
+            np.broadcast_to(np.asarray(_compute(e, known, done), dtype=np.float64), shape)
+            for e in expressions
+        ]
+
+
+def _compute(node: Any, known: dict[str, Array], done: dict[Any, Any]) -> Any:
+    """The value of a SymPy node, broadcast to (..., n); equal parts are computed once."""
+    if node in done:
+        return done[node]
     if node.is_Symbol:
-        return known[str(node)]
-    if node.is_number:
-        return float(node)
-    parts = [_compute(argument, known) for argument in node.args]
+        value: Any = known[str(node)]
+    elif node.is_number:
+        value = float(node)
+    else:
+        value = _combine(node, known, done)
+    done[node] = value
+    return value
+
+
+def _combine(node: Any, known: dict[str, Array], done: dict[Any, Any]) -> Any:
+    parts = [_compute(argument, known, done) for argument in node.args]
     if node.is_Add:
         return sum(parts[1:], parts[0])
     if node.is_Mul:
@@ -168,25 +168,20 @@ def _compute(node: Any, known: dict[str, Array]) -> Any:
             product = product * part
         return product
     if node.is_Pow:
-        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            return np.power(parts[0], parts[1])
-    name = type(node).__name__.lower()
-    if name in FUNCTIONS:
-        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            return getattr(np, name)(parts[0])
-    raise UsageError(f"cannot compute {node}")
+        base, exponent = node.args
+        if base.is_Symbol and base.is_positive and not exponent.is_number:
+            # Logarithms of columns are taken once: twice as fast as powers.
+            key = ("log", base)
+            if key not in done:
+                done[key] = np.log(parts[0])
+            return np.exp(parts[1] * done[key])
+        return np.power(parts[0], parts[1])
+    return ONE_ARGUMENT[type(node).__name__](parts[0])
 
 
-def _names_in_exponents(expression: Any) -> set[str]:
-    """Names that stand in the exponent of a power or inside exp."""
-    import sympy
-
-    powers = [node.exp for node in expression.atoms(sympy.Pow)]
-    powers += [node.args[0] for node in expression.atoms(sympy.exp)]
-    return {str(symbol) for power in powers for symbol in power.free_symbols}
-
-
-def _parameter(name: str, exponent: bool) -> Parameter:
+def _parameter(name: str, exponent: bool, logarithm: bool) -> Parameter:
+    if logarithm:
+        return Parameter(name, -200.0, 200.0, (-3.0, 2.0), "the logarithm of an amplitude")
     if exponent:
         return Parameter(name, -5.0, 5.0, (0.02, 1.0), "an exponent")
     return Parameter(name, 1e-12, 1e30, (0.05, 5.0), "an amplitude or an offset")

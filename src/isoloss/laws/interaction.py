@@ -13,9 +13,7 @@ GAMMA = Parameter("gamma", -1.0, 1.0, (-0.3, 0.3), "how size changes the data te
 def _parts(theta: Array, data: Columns) -> tuple[Array, Array, Array, Array]:
     log_n, log_d = np.log(data["N"]), np.log(data["D"])
     of_n = theta[..., 1, None] * np.exp(-theta[..., 3, None] * log_n)
-    of_d = theta[..., 2, None] * np.exp(
-        -theta[..., 4, None] * log_d - theta[..., 5, None] * log_n
-    )
+    of_d = theta[..., 2, None] * np.exp(-theta[..., 4, None] * log_d - theta[..., 5, None] * log_n)
     return log_n, log_d, of_n, of_d
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 Columns = Mapping[str, Array]
 Function = Callable[[Array, Columns], Array]
 
@@ -47,8 +49,10 @@ class Law:
 
     Attributes:
         linear: names of the parameters that enter linearly, where the rest are fixed.
-        amplitudes: for an amplitude, the exponent with which each variable divides it; dividing
+        amplitudes: for an amplitude, the exponent with which each variable divides it (a
+            parameter's name, with a minus where the variable multiplies, or a number); dividing
             a variable by a constant then changes the amplitude alone.
+        log_amplitudes: the same for parameters that are logarithms of amplitudes.
         reference: paper and equation.
         note: when to use it, and when it misleads.
     """
@@ -64,6 +68,10 @@ class Law:
     jacobian: Function = field(repr=False, compare=False)
     linear: tuple[str, ...] = ()
     amplitudes: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict[str, Mapping[str, str]], repr=False, compare=False
+    )
+
+    log_amplitudes: Mapping[str, Mapping[str, str]] = field(
         default_factory=dict[str, Mapping[str, str]], repr=False, compare=False
     )
 

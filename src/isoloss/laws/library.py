@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection
 
 from isoloss.errors import NotFoundError
 from isoloss.laws.chinchilla import CHINCHILLA, COMPUTE
@@ -19,11 +20,11 @@ def law_names() -> tuple[str, ...]:
     return tuple(_LAWS)
 
 
-def get_law(name_or_formula: str | Law) -> Law:
+def get_law(name_or_formula: str | Law, variables: Collection[str] = ()) -> Law:
     """A law of the library by its name, or any formula as a law.
 
-    Variables of a formula are N, D, C, U, M, V, B_tokens … (see `isoloss.runs`) and column
-    names; every other name is a parameter.
+    Variables of a formula are N, D, C, U, M, V, lr, the columns of the run table, and the
+    further names in `variables`; every other name is a parameter, also B and E.
 
     Raises:
         NotFoundError: a single word that names no law.
@@ -48,4 +49,4 @@ def get_law(name_or_formula: str | Law) -> Law:
         )
     from isoloss.laws.formula import parse_law
 
-    return parse_law(text)
+    return parse_law(text, variables)
