@@ -138,12 +138,13 @@ def no_dominant_run(problem: Problem, u: Array, clusters: Counts) -> Check:
     weight = problem.objective.weight(size)
     hessian: Array = (j * weight[:, None]).T @ j
     hessian += 1e-10 * np.diag(np.diag(hessian))
-    scale = np.sqrt(np.maximum(np.mean(weight * r**2), 1e-300))
+    scale = float(np.sqrt(max(float((weight * r**2).mean()), 1e-300)))
     worst, who = 0.0, ""
-    for group in np.unique(clusters).tolist():
+    groups: list[int] = np.unique(clusters).tolist()
+    for group in groups:
         out = np.equal(clusters, group)
         without: Array = hessian - (j[out] * weight[out, None]).T @ j[out]
-        gradient = (j[out] * weight[out, None]).T @ r[out]
+        gradient: Array = (j[out] * weight[out, None]).T @ r[out]
         without += 1e-8 * np.diag(np.diag(hessian))
         step = np.asarray(np.linalg.solve(without, gradient), dtype=np.float64)
         shift = float(np.sqrt(max(step @ hessian @ step, 0.0)) / scale)

@@ -49,8 +49,7 @@ def log_amplitudes_of(
         factors = node.args if node.is_Mul else (node,)
         for factor in factors:
             if _is_exp(factor):
-                powers = _powers(node) | _logarithms(factor.args[0])
-                beside = {n: p for n, p in powers.items() if n in variables}
+                beside = {n: p for n, p in _powers(node).items() if n in variables}
                 for name in _shifts(factor.args[0], parameters):
                     if not found.get(name):
                         found[name] = _texts(beside, None)
@@ -73,7 +72,11 @@ def _powers(node: Any) -> dict[str, Any]:
     """The names among the factors of a product, with their powers."""
     factors = node.args if node.is_Mul else (node,)
     pairs = [factor.as_base_exp() for factor in factors]
-    return {str(base): power for base, power in pairs if base.is_Symbol}
+    powers = {str(base): power for base, power in pairs if base.is_Symbol}
+    for factor in factors:
+        if _is_exp(factor):
+            powers |= _logarithms(factor.args[0])
+    return powers
 
 
 def _texts(beside: dict[str, Any], of_amplitude: Any) -> dict[str, str]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from isoloss.laws.law import Array, Columns, Law, Parameter
 
-E = Parameter("E", 1e-6, 1e3, (0.3, 3.0), "loss of an infinite model on infinite data")
+E = Parameter("E", 0.0, 1e3, (0.3, 3.0), "loss of an infinite model on infinite data")
 A = Parameter("A", 1e-9, 1e18, (0.05, 5.0), "size of the part that parameters remove")
 B = Parameter("B", 1e-9, 1e18, (0.05, 5.0), "size of the part that data remove")
 ALPHA = Parameter("alpha", 1e-3, 3.0, (0.05, 1.0), "how fast parameters remove loss")
