@@ -8,9 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+if TYPE_CHECKING:
+    from isoloss.corpus import Corpus
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -68,3 +71,29 @@ def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_text() -> str:
+    """About 110 kB of sentences of made-up words, some much more frequent than others."""
+    import random
+
+    rng = random.Random(0)
+    syllables = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
+    words = ["".join(rng.choices(syllables, k=rng.randint(1, 3))) for _ in range(400)]
+    weights = [1 / rank for rank in range(1, len(words) + 1)]
+    sentences = (
+        " ".join(rng.choices(words, weights, k=rng.randint(4, 12))).capitalize() + ".\n"
+        for _ in range(2_600)
+    )
+    return "".join(sentences)
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tiny_text: str, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """`tiny_text` prepared with a vocabulary of 300."""
+    from isoloss.corpus import prepare_corpus
+
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "text.txt").write_text(tiny_text, "utf-8")
+    return prepare_corpus([folder / "text.txt"], folder / "corpus", vocab_size=300)

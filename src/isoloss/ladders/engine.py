@@ -48,7 +48,8 @@ def train_trunk(
     """Train one trunk and its branches, the shortest first; `known` run ids are skipped.
 
     The trunk's state is saved before each branch leaves it, so that a killed trunk loses one
-    segment at most. Its checkpoints go when all branches are finished.
+    segment at most. Its checkpoints go when all branches are finished. `on_step` is called with
+    the steps that were added to those of the known runs.
     """
     from isoloss.corpus import Corpus
     from isoloss.training.recipe import Schedule, branch_schedule
@@ -73,7 +74,10 @@ def train_trunk(
         started = time.monotonic()
         schedule = branch_schedule(run.recipe, run.steps)
         assert schedule.decay_start is not None
-        state = state or _resume_or_start(home, trunk, schedule.decay_start)
+        if state is None:
+            state = _resume_or_start(home, trunk, schedule.decay_start)
+            if on_step and state.step != (counted := _trunk_steps(trunk, known)):
+                on_step(state.step - counted)  # saved further on, or lost
         try:
             state.advance(
                 schedule.decay_start, Schedule(warmup=run.recipe.warmup_steps), batches, tick
@@ -97,6 +101,14 @@ def train_trunk(
             )
         )
     shutil.rmtree(home, ignore_errors=True)
+
+
+def _trunk_steps(trunk: Trunk, known: set[str]) -> int:
+    """Steps of the trunk that the known runs needed."""
+    from isoloss.training.recipe import branch_schedule
+
+    runs = [run for run in trunk.runs if run.run_id in known]
+    return max((branch_schedule(r.recipe, r.steps).decay_start or 0 for r in runs), default=0)
 
 
 def _resume_or_start(home: Path, trunk: Trunk, at_most: int) -> TrainingState:

@@ -59,9 +59,10 @@ class Decoder(nn.Module):
     def __init__(self, config: TransformerConfig, *, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
-        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        with torch.random.fork_rng(devices=[]):  # PyTorch's own start values come from there
+            self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+            self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+            self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         cos_TK, sin_TK = rotary_table(config.context_length, config.head_dim)
         self.register_buffer("cos_TK", cos_TK, persistent=False)
         self.register_buffer("sin_TK", sin_TK, persistent=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -45,6 +46,12 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.batch_tokens < 1 or self.warmup_steps < 1:
             raise UsageError("batch_tokens and warmup_steps must be positive")
+        rates = (self.base_learning_rate, self.matrix_learning_rate, self.clip_norm)
+        if not all(0 < rate < math.inf for rate in rates) or not 0 <= self.momentum < 1:
+            raise UsageError(
+                "learning rates and clip_norm must be positive and momentum lie in [0, 1), found"
+                f" {', '.join(map(str, rates))} and {self.momentum}"
+            )
         if not 0 < self.decay_fraction <= 1:
             raise UsageError(f"decay_fraction must lie in (0, 1], found {self.decay_fraction}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,13 +84,14 @@ class TrainingState:
         """Write one safetensors file, atomically: weights, moments, step, config, recipe."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= self.optimizer.tensors()
+        contiguous = {name: value.detach().contiguous() for name, value in tensors.items()}
         metadata = {
             "format": "isoloss-checkpoint-1",
+            "sha256": _digest(contiguous),
             "step": str(self.step),
             "config": json.dumps(self.model.config.to_dict()),
             "recipe": json.dumps(self.recipe.to_dict()),
         }
-        contiguous = {name: value.detach().contiguous() for name, value in tensors.items()}
         write_bytes_atomic(path, save_tensors(contiguous, metadata))
 
     @staticmethod
@@ -137,6 +139,15 @@ def _model(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Decoder:
     return model
 
 
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over names and values: a changed bit would be another run."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tuple(tensors[name].shape)}\n".encode())
+        digest.update(tensors[name].numpy().data)
+    return digest.hexdigest()
+
+
 def _damaged(path: Path, error: Exception) -> DataError:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return DataError(
@@ -167,6 +178,9 @@ def read_checkpoint(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         metadata = header["__metadata__"]
         if metadata["format"] != "isoloss-checkpoint-1":
             raise DataError(f"{path}: unknown checkpoint format {metadata['format']!r}")
-        return metadata, load_tensors(data)
+        tensors = load_tensors(data)
+        if metadata.get("sha256", found := _digest(tensors)) != found:
+            raise ValueError("its numbers are not those that were saved")
+        return metadata, tensors
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
