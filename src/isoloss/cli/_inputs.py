@@ -97,6 +97,13 @@ def open_store(source: str) -> RunStore:
     return RunStore.open(path, create=False)
 
 
+def model_folder(source: str) -> Path:
+    """The folder of a trained model; a study's is that of its verification run."""
+    path = existing(source)
+    inside = path / "model"
+    return inside if (path / "spec.json").is_file() and inside.is_dir() else path
+
+
 def existing(source: str) -> Path:
     """The path of that name.
 

@@ -13,6 +13,13 @@ def finished(results: Mapping[str, Any]) -> str:
     return "\n".join([summary_text(dict(results)), "", *_paths(results)])
 
 
+def planned(shown: Mapping[str, Any]) -> str:
+    """The table of rungs, and what to do next."""
+    from isoloss.studies.rungs import rungs_text
+
+    return f"{rungs_text(shown)}\nNothing was trained; the same command without --dry-run does."
+
+
 def status(told: Mapping[str, Any]) -> str:
     """One line a fact, nested ones indented."""
     return "\n".join(_lines(told, 0))

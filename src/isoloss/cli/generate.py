@@ -15,7 +15,9 @@ app = new_app()
 
 @app.command()
 def command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a trained model.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL|STUDY", help="The folder of a trained model.")
+    ],
     prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "",
     max_tokens: Annotated[int, typer.Option(min=1, help="Tokens to sample.")] = 200,
     temperature: Annotated[
@@ -28,11 +30,11 @@ def command(
     as_json: Json = False,
 ) -> Answer:
     """Sample text from a trained model."""
-    from isoloss.cli._inputs import existing
+    from isoloss.cli._inputs import model_folder
     from isoloss.tasks import generate_text
 
     text = generate_text(
-        existing(str(model)),
+        model_folder(str(model)),
         prompt,
         max_tokens=max_tokens,
         temperature=temperature,

@@ -65,4 +65,5 @@ def command(
         seeds=seeds,
         dry_run=dry_run,
     )
-    return Answer(document=results, text="" if dry_run else _study_text.finished(results))
+    text = _study_text.planned(results) if dry_run else _study_text.finished(results)
+    return Answer(document=results, text=text)

@@ -3,10 +3,11 @@
 from isoloss.ladders.engine import LadderProgress, train_ladder, train_trunk
 from isoloss.ladders.plan import LadderPlan, Trunk, resolve_plan, rung_table
 from isoloss.ladders.probe import Speed, probe_speed
-from isoloss.ladders.sizes import SIZES, LadderSize, size_named
+from isoloss.ladders.sizes import SIZES, SMOKE, LadderSize, size_named
 
 __all__ = [
     "SIZES",
+    "SMOKE",
     "LadderPlan",
     "LadderProgress",
     "LadderSize",

@@ -6,13 +6,16 @@ starts from its last checkpoint and trains no branch that is already known.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import queue
 import shutil
+import signal
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -223,8 +226,9 @@ def train_ladder(
     threads = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     os.environ.update(dict.fromkeys(threads, "1"))
     try:
-        for worker in workers:
-            worker.start()
+        with _deaf_to_interrupts():
+            for worker in workers:
+                worker.start()
         _collect(plan, workers, results, known, on_row, on_progress)
     finally:
         for name, value in threads.items():
@@ -238,6 +242,22 @@ def train_ladder(
         jobs.close()
         jobs.cancel_join_thread()
         results.close()
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes started inside never see Ctrl-C: the parent alone answers it and ends them.
+
+    Otherwise each would print a traceback, some of them from the middle of an import.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _collect(

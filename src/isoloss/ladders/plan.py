@@ -163,12 +163,12 @@ def _belongs(run: RunConfig, size: LadderSize, cap_flops: float, unique_tokens: 
     )
 
 
-def rung_table(plan: LadderPlan, seconds: Sequence[float]) -> list[dict[str, Any]]:
+def rung_table(plan: LadderPlan, seconds: Sequence[float | None]) -> list[dict[str, Any]]:
     """One row a trunk and one for the verification run, as shown before training.
 
     Args:
         plan: the plan.
-        seconds: expected seconds of each trunk, then of the verification run.
+        seconds: expected seconds of each trunk, then of the verification run; None if unknown.
     """
     rows: list[dict[str, Any]] = []
     groups = [trunk.runs for trunk in plan.trunks] + [(plan.verification,)]

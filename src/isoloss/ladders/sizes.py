@@ -113,18 +113,18 @@ SIZES: tuple[LadderSize, ...] = (
 
 SMOKE = LadderSize(
     name="smoke",
-    widths=(16, 32, 48),
-    min_steps=60,
+    widths=(16, 24, 32),
+    min_steps=30,
     doublings=2.0,
-    per_doubling=1,
+    per_doubling=2,
     cap_flops=1e12,
-    noise_cap_flops=1e10,
-    verify_width=64,
-    verify_doublings=3.0,
+    noise_cap_flops=4e9,
+    verify_width=48,
+    verify_doublings=2.5,
     low_ratio=0.0,
     high_ratio=1e9,
 )
-"""Seconds: tries the loop, predicts nothing. Never chosen by time."""
+"""Seconds, with small batches: tries the loop, predicts nothing. Never chosen by time."""
 
 
 def size_named(name: str) -> LadderSize:

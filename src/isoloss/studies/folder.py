@@ -7,14 +7,21 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from isoloss._files import write_json_atomic
 from isoloss.errors import DataError, EnvironmentProblem, NotFoundError, UsageError
 from isoloss.studies.spec import StudySpec, parse_spec
+
+Read = TypeVar("Read")
+BEGIN_ANEW = "Restore a copy of it, or begin anew with another --out."
+
+
+LOCK = ".lock"
+SPEC = "spec.json"
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class StudyFolder:
     @property
     def spec(self) -> Path:
         """The resolved spec, as JSON."""
-        return self.root / "spec.json"
+        return self.root / SPEC
 
     @property
     def corpus(self) -> Path:
@@ -79,15 +86,24 @@ class StudyFolder:
         Raises:
             NotFoundError, DataError: missing or damaged.
         """
+        return self.read_as(path, lambda value: value)
+
+    def read_as(self, path: Path, read: Callable[[Any], Read], hint: str = BEGIN_ANEW) -> Read:
+        """What `read` makes of a JSON file of this folder.
+
+        Raises:
+            NotFoundError, DataError: missing or damaged.
+        """
         try:
-            return json.loads(path.read_text("utf-8"))
-        except FileNotFoundError as error:
+            return read(json.loads(path.read_text("utf-8")))
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise NotFoundError(
                 f"{self.root}: no {path.name} here",
                 hint="Give the folder that `isoloss study --out` named.",
             ) from error
-        except ValueError as error:
-            raise DataError(f"{path}: damaged ({error})", hint="Delete it and run again.") from error
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, UsageError) as error:
+            reason = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else error
+            raise DataError(f"{path}: damaged ({reason})", hint=hint) from error
 
     def paths(self) -> dict[str, str]:
         """What a finished study points to."""
@@ -105,11 +121,13 @@ def claimed(root: Path) -> Iterator[StudyFolder]:
     """The folder, made if missing, for one writer at a time.
 
     Raises:
+        UsageError: other things lie there; nothing is touched.
         EnvironmentProblem: it cannot be written, or another process works in it.
     """
     try:
+        _refuse_foreign(root)
         root.mkdir(parents=True, exist_ok=True)
-        handle = os.open(root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(root / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise EnvironmentProblem(
             f"{root}: cannot write there: {error.strerror or error}",
@@ -118,14 +136,47 @@ def claimed(root: Path) -> Iterator[StudyFolder]:
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise EnvironmentProblem(
                 f"{root}: another process is working on this study",
                 hint="Wait for it (isoloss study --status --out DIR), or choose another --out.",
             ) from error
-        yield StudyFolder(root)
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"{root}: cannot be locked: {error.strerror or error}",
+                hint="Choose a folder on a local disk with --out.",
+            ) from error
+        folder = StudyFolder(root)
+        _sweep(folder)
+        yield folder
     finally:
         os.close(handle)
+
+
+def _refuse_foreign(root: Path) -> None:
+    """Refuse a file, or a folder that holds things but no study.
+
+    What a killed study left before its spec was written is no foreign thing.
+    """
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"{root} is a file, not a folder", hint="Choose another --out.")
+    if not root.is_dir() or (root / SPEC).exists():
+        return
+    foreign = sorted(p.name for p in root.iterdir() if not p.name.startswith((LOCK, f".{SPEC}.")))
+    if foreign:
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        raise UsageError(
+            f"{root} holds other things, and no study: {', '.join(foreign[:3])}{more}",
+            hint="Choose another folder with --out.",
+        )
+
+
+def _sweep(folder: StudyFolder) -> None:
+    """Remove what writes that were cut off left behind (`.name.xxxxxxxx`); we hold the lock."""
+    places = [folder.root, folder.corpus, folder.model, *folder.trunks.glob("*")]
+    for place in places:
+        for path in place.glob(".*.*.????????"):
+            path.unlink(missing_ok=True)
 
 
 def settle_spec(folder: StudyFolder, spec: StudySpec) -> None:
@@ -137,7 +188,7 @@ def settle_spec(folder: StudyFolder, spec: StudySpec) -> None:
         UsageError: runs of another spec are there; nothing is changed.
     """
     if folder.spec.exists():
-        before = parse_spec(folder.read_json(folder.spec), str(folder.spec))
+        before = folder.read_as(folder.spec, lambda values: parse_spec(values, "the spec"))
         if before == spec:
             return
         changes = "; ".join(_differences(before.model_dump(), spec.model_dump(), ""))
@@ -147,13 +198,9 @@ def settle_spec(folder: StudyFolder, spec: StudySpec) -> None:
                 hint="Give the same settings to continue it, or another --out.",
             )
         folder.plan.unlink(missing_ok=True)
+        shutil.rmtree(folder.trunks, ignore_errors=True)
         if before.corpus != spec.corpus:
             shutil.rmtree(folder.corpus, ignore_errors=True)
-    elif any(p.name not in (".lock",) for p in folder.root.iterdir()):
-        raise UsageError(
-            f"{folder.root} is not empty and holds no study",
-            hint="Choose another folder with --out.",
-        )
     write_json_atomic(folder.spec, spec.model_dump())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from isoloss.errors import DataError
@@ -13,6 +14,11 @@ from isoloss.studies.spec import StudySpec
 if TYPE_CHECKING:
     from isoloss.fitting import Forecast
     from isoloss.ladders import LadderPlan
+
+LEAST_RUNS = 8
+"""Usable runs of a ladder, as `forecast` demands; a smaller plan is refused before training."""
+LEAST_SHARE = 2 / 3
+"""Of the ladder's runs: what is left of a ladder that mostly diverged is no fair sample."""
 
 
 def infer(
@@ -29,17 +35,22 @@ def infer(
         forecast it came from.
 
     Raises:
-        DataError: too many runs of the ladder diverged.
+        DataError: too many runs of the ladder diverged; or the registered prediction was made
+            from other runs or another plan.
     """
     from isoloss.architecture import count_parameters
     from isoloss.fitting import forecast
 
     ladder = ladder_runs(store, plan)
     usable = len(ladder.used())
-    if usable < len(ladder) * 2 / 3:
+    if usable < max(LEAST_RUNS, len(ladder) * LEAST_SHARE):
+        left_out = (str(row.get("reason") or "") for row in ladder.rows())
+        reason = next((text for text in left_out if text), "")
         raise DataError(
-            f"only {usable} of {len(ladder)} runs of the ladder are usable",
-            hint="Look at them with `isoloss runs show`; a lower learning rate may help.",
+            f"only {usable} of {len(ladder)} runs of the ladder are usable"
+            + (f"; the first one left out: {reason}" if reason else ""),
+            hint=f"Look at them with `isoloss runs show {shlex.quote(str(folder.root))}`; a lower"
+            " learning rate ([recipe] in the spec, with another --out) may help.",
         )
     run = plan.verification
     counts = count_parameters(run.architecture)

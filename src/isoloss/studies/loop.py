@@ -11,12 +11,16 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from isoloss._files import write_json_atomic
-from isoloss.errors import DataError
+from isoloss._files import canonical_json, sha256_text, write_json_atomic
+from isoloss.errors import DataError, IsolossError
 from isoloss.studies.folder import StudyFolder, claimed, settle_spec
 from isoloss.studies.spec import StudySpec
+
+if TYPE_CHECKING:
+    from isoloss.ladders import LadderPlan
+    from isoloss.runs import RunStore
 
 
 def run_study(
@@ -37,9 +41,11 @@ def run_study(
         minutes, corpus, text_field, seeds: choices over the spec.
         dry_run: stop after the plan; nothing is trained.
 
+    A finished study is only looked at: nothing is trained and no number changes.
+
     Raises:
-        UsageError: the folder belongs to another study.
-        DataError: the corpus is unusable or too small.
+        UsageError: the folder belongs to another study, or holds other things.
+        DataError: the corpus is unusable or too small; a file of the study is damaged.
         EnvironmentProblem: the folder cannot be written, or another process works in it.
     """
     chosen = spec.with_choices(
@@ -64,23 +70,29 @@ def _run(folder: StudyFolder, spec: StudySpec, *, dry_run: bool, began: float) -
     from isoloss.runs import RunStore
     from isoloss.studies import measurement
     from isoloss.studies.inference import infer
-    from isoloss.studies.results import assemble
+    from isoloss.studies.results import assemble, corpus_facts
     from isoloss.studies.rungs import rungs_text
 
     tokens = measurement.prepare(folder, spec, _say)
     plan, document = measurement.settle_plan(folder, spec, tokens, _say)
-    _say(rungs_text(document, tokens.manifest))
+    shown = {
+        "study": {"name": spec.name, "size": plan.size},
+        "dry_run": True,
+        "corpus": corpus_facts(tokens),
+        **{key: document[key] for key in ("rungs", "expected_seconds", "warnings")},
+        "paths": {"plan": str(folder.plan)},
+    }
     if dry_run:
-        return {
-            "study": {"name": spec.name, "size": plan.size},
-            "dry_run": True,
-            "rungs": document["rungs"],
-            "expected_seconds": document["expected_seconds"],
-            "warnings": document["warnings"],
-            "paths": {"plan": str(folder.plan)},
-        }
+        return shown
+    _say(rungs_text(shown))
     with RunStore.open(folder.store) as store:
         store.verify()
+        before = _finished(folder, plan, store)
+        if before is not None:
+            _say("this study is finished; its results are shown again")
+            if not folder.report.exists():
+                _write_page(folder, before)
+            return before
         measurement.climb(folder, plan, store)
         prediction, forecast = infer(folder, store, plan, document, spec)
         _say(
@@ -98,6 +110,25 @@ def _run(folder: StudyFolder, spec: StudySpec, *, dry_run: bool, began: float) -
     _say("report: drawing the page")
     _write_page(folder, results)
     return results
+
+
+def _finished(folder: StudyFolder, plan: LadderPlan, store: RunStore) -> dict[str, Any] | None:
+    """The results, if they are there and are those of the plan and of the store."""
+    try:
+        results = load_results(folder.root)
+        measured = {row["run_id"]: row.get("loss") for row in results["runs"]}
+        registered = results["verification"]["run_id"]
+    except (IsolossError, KeyError, TypeError, AttributeError):
+        return None  # missing or damaged: made again from the store
+    wanted = [run.run_id for run in [*plan.runs(), plan.verification]]
+    if registered != plan.verification.run_id or sorted(measured) != sorted(wanted):
+        return None
+    for run_id in wanted:
+        if not store.has(run_id) or store.get(run_id).get("loss") != measured[run_id]:
+            return None
+    if not any(event["payload"].get("run_id") == registered for event in store.events("outcome")):
+        return None
+    return {**results, "paths": folder.paths()}
 
 
 def _write_page(folder: StudyFolder, results: dict[str, Any]) -> None:
@@ -119,26 +150,27 @@ def study_status(out: str | Path) -> dict[str, Any]:
 
     Raises:
         NotFoundError: no study there.
+        DataError: its spec, plan or store is damaged.
     """
     from isoloss.runs import RunStore
 
     folder = StudyFolder(Path(out))
-    spec = folder.read_json(folder.spec)
-    told: dict[str, Any] = {"study": spec["name"], "folder": str(folder.root)}
+    name = folder.read_as(folder.spec, lambda spec: spec["name"])
+    told: dict[str, Any] = {"study": name, "folder": str(folder.root)}
     if not folder.plan.exists():
         return told | {"stage": "no plan yet"}
-    plan = folder.read_json(folder.plan)["plan"]
-    wanted = sum(len(runs) for runs in plan["trunks"])
+    size, wanted = folder.read_as(folder.plan, _planned)
     rows: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
     if folder.store.exists():
         with RunStore.open(folder.store, create=False) as store:
-            rows, events = store.rows(), store.events()
+            rows = [row for row in store.rows() if row["run_id"] in wanted]
+            events = [e for e in store.events() if e["payload"].get("run_id") == wanted[-1]]
     failed = [row["name"] for row in rows if row.get("status") not in ("", "ok", None)]
     told |= {
-        "size": plan["size"],
+        "size": size,
         "runs_finished": len(rows),
-        "runs_planned": wanted + 1,
+        "runs_planned": len(wanted),
         "runs_failed": failed,
     }
     for event in events:
@@ -154,6 +186,14 @@ def study_status(out: str | Path) -> dict[str, Any]:
     return told | {"stage": "the ladder is being trained" if rows else "the plan is settled"}
 
 
+def _planned(document: dict[str, Any]) -> tuple[str, list[str]]:
+    """Size and run ids of a saved plan, the verification run last; needs no PyTorch."""
+    plan = document["plan"]
+    runs = [run for trunk in plan["trunks"] for run in trunk]
+    ids = [sha256_text(canonical_json(run))[:16] for run in [*runs, plan["verification"]]]
+    return plan["size"], ids
+
+
 def load_results(folder: str | Path) -> dict[str, Any]:
     """What a finished study found; needs no PyTorch.
 
@@ -162,9 +202,10 @@ def load_results(folder: str | Path) -> dict[str, Any]:
         DataError: its results are damaged.
     """
     place = StudyFolder(Path(folder))
-    results = place.read_json(place.results)
-    if not isinstance(results, dict) or "runs" not in results:
-        raise DataError(f"{place.results}: no results of a study", hint="Run the study again.")
+    hint = "Run the study again: it is made anew from the store, and nothing is trained twice."
+    results = place.read_as(place.results, lambda value: value, hint)
+    if not isinstance(results, dict) or not isinstance(results.get("runs"), list):
+        raise DataError(f"{place.results}: no results of a study", hint=hint)
     return results
 
 

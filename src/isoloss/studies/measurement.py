@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from isoloss.corpus import Corpus, prepare_corpus
 from isoloss.errors import DataError
 from isoloss.ladders import (
     SIZES,
+    SMOKE,
     LadderPlan,
     LadderProgress,
     LadderSize,
@@ -23,6 +25,7 @@ from isoloss.ladders import (
 )
 from isoloss.runs import RunStore
 from isoloss.studies.folder import StudyFolder
+from isoloss.studies.inference import LEAST_RUNS
 from isoloss.studies.progress import Progress
 from isoloss.studies.spec import StudySpec
 from isoloss.training import Recipe, train_run
@@ -52,8 +55,7 @@ def settle_plan(
         The plan, and the saved document with its table of rungs.
     """
     if folder.plan.exists():
-        document = folder.read_json(folder.plan)
-        plan = LadderPlan.from_dict(document["plan"])
+        document, plan = folder.read_as(folder.plan, _read_plan)
         if plan.verification.corpus_fingerprint != corpus.fingerprint:
             raise DataError(
                 f"{folder.plan}: the plan is for another corpus"
@@ -62,21 +64,58 @@ def settle_plan(
             )
         return plan, document
     recipe = Recipe(**spec.recipe.model_dump(exclude_none=True))
-    say("plan: timing this machine")
-    speed = probe_speed(
-        recipe, vocab_size=corpus.vocab_size, context_length=spec.ladder.context_length
-    )
-    size, warnings = choose_size(spec, corpus, recipe, speed)
-    plan = _resolve(size, spec, corpus, recipe)
+    settled_at = datetime.now(UTC).isoformat(timespec="seconds")
+    if spec.ladder.size == SMOKE.name:  # seconds: timing the machine would take as long
+        plan, warnings = _resolve(SMOKE, spec, corpus, recipe), list[str]()
+        each, expected = [None] * (len(plan.trunks) + 1), None
+    else:
+        _resolve(_sizes(spec, corpus, recipe)[0], spec, corpus, recipe)  # mistakes come first
+        say("plan: timing this machine")
+        speed = probe_speed(
+            recipe, vocab_size=corpus.vocab_size, context_length=spec.ladder.context_length
+        )
+        size, warnings = choose_size(spec, corpus, recipe, speed)
+        plan = _resolve(size, spec, corpus, recipe)
+        each, expected = speed.plan_seconds(plan), speed.wall_seconds(plan)
     document = {
         "format": PLAN_FORMAT,
+        "settled_at": settled_at,
         "plan": plan.to_dict(),
-        "rungs": rung_table(plan, speed.plan_seconds(plan)),
-        "expected_seconds": speed.wall_seconds(plan),
+        "rungs": rung_table(plan, each),
+        "expected_seconds": expected,
         "warnings": warnings,
     }
     write_json_atomic(folder.plan, document)
     return plan, document
+
+
+def _read_plan(document: Any) -> tuple[dict[str, Any], LadderPlan]:
+    """A saved plan with all that is read of it; the errors are those of wrong JSON."""
+    if document["format"] != PLAN_FORMAT:
+        raise ValueError(f"plan format {document['format']!r} is unknown")
+    missing = {"plan", "rungs", "expected_seconds", "warnings"} - document.keys()
+    if missing:
+        raise ValueError(f"no {', '.join(sorted(missing))}")
+    return document, LadderPlan.from_dict(document["plan"])
+
+
+def _sizes(spec: StudySpec, corpus: Corpus, recipe: Recipe) -> list[LadderSize]:
+    """The sizes that may be chosen: the one of the spec, or all for which there is enough text.
+
+    Raises:
+        DataError: the text is too small for the smallest size.
+    """
+    if spec.ladder.size != "auto":
+        return [size_named(spec.ladder.size)]
+    enough = [s for s in SIZES if s.verify_steps() * recipe.batch_tokens <= corpus.train_tokens]
+    if not enough:
+        needed = min(s.verify_steps() for s in SIZES) * recipe.batch_tokens
+        raise DataError(
+            f"the corpus has {corpus.train_tokens:,} training tokens; the smallest ladder with"
+            f" its verification run needs {needed:,}",
+            hint="Give more text: --corpus may be repeated.",
+        )
+    return enough
 
 
 def choose_size(
@@ -87,16 +126,9 @@ def choose_size(
     Raises:
         DataError: the text is too small for the smallest size.
     """
+    enough = _sizes(spec, corpus, recipe)
     if spec.ladder.size != "auto":
-        return size_named(spec.ladder.size), []
-    enough = [s for s in SIZES if s.verify_steps() * recipe.batch_tokens <= corpus.train_tokens]
-    if not enough:
-        needed = min(s.verify_steps() for s in SIZES) * recipe.batch_tokens
-        raise DataError(
-            f"the corpus has {corpus.train_tokens:,} training tokens; the smallest ladder with"
-            f" its verification run needs {needed:,}",
-            hint="Give more text: --corpus may be repeated.",
-        )
+        return enough[0], []
     plans = {s.name: _resolve(s, spec, corpus, recipe) for s in enough}
     seconds = {name: speed.wall_seconds(plan) for name, plan in plans.items()}
     fitting = [s for s in enough if seconds[s.name] <= spec.minutes * 60]
@@ -116,7 +148,7 @@ def choose_size(
 
 
 def _resolve(size: LadderSize, spec: StudySpec, corpus: Corpus, recipe: Recipe) -> LadderPlan:
-    return resolve_plan(
+    plan = resolve_plan(
         size,
         recipe=recipe,
         vocab_size=corpus.vocab_size,
@@ -129,6 +161,13 @@ def _resolve(size: LadderSize, spec: StudySpec, corpus: Corpus, recipe: Recipe) 
         workers=spec.ladder.workers,
         verify_threads=spec.ladder.verify_threads,
     )
+    if len(plan.runs()) < LEAST_RUNS:
+        raise DataError(
+            f"the {size.name!r} ladder has {len(plan.runs())} runs on this corpus of"
+            f" {corpus.train_tokens:,} training tokens; {LEAST_RUNS} are needed for a prediction",
+            hint="Give more text (--corpus may be repeated), or more --seeds.",
+        )
+    return plan
 
 
 def climb(folder: StudyFolder, plan: LadderPlan, store: RunStore) -> None:
@@ -158,20 +197,14 @@ def verify(folder: StudyFolder, plan: LadderPlan, corpus: Corpus, store: RunStor
     run = plan.verification
     if store.has(run.run_id):
         return
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(run.threads)
-    try:
-        with Progress("verification run") as progress:
-            row = train_run(
-                run,
-                corpus,
-                folder.model,
-                on_step=lambda step, _: progress.at(step / run.steps),
-            )
-    finally:
-        torch.set_num_threads(before)
+    with Progress("verification run") as progress:
+        row = train_run(
+            run,
+            corpus,
+            folder.model,
+            checkpoint_every=max(20, min(250, run.steps // 8)),
+            on_step=lambda step, _: progress.at(step / run.steps),
+        )
     store.add_run(row)
 
 
@@ -217,7 +250,11 @@ def _git_revision() -> str:
 
     def ask(*words: str) -> str:
         done = subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=False, timeout=10
+            ["git", "-C", str(root), *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
         )
         return done.stdout.strip() if done.returncode == 0 else ""
 

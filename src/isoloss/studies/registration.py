@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from isoloss._files import canonical_json, sha256_text, write_json_atomic
+from isoloss.errors import DataError, NotFoundError
 from isoloss.runs import Runs, RunStore
 from isoloss.studies.folder import StudyFolder
 
@@ -31,8 +32,13 @@ def register(
     plan_document: dict[str, Any],
     name: str,
 ) -> dict[str, Any]:
-    """Append the prediction to the ledger and write `prediction.json`; the first one stands."""
+    """Append the prediction to the ledger and write `prediction.json`; the first one stands.
+
+    Raises:
+        DataError: the plan or the ladder's runs are not those of the registered prediction.
+    """
     before = registered(store, target["run_id"])
+    plan_hash = sha256_text(canonical_json(plan_document["plan"]))
     if before is None:
         facts = {
             "study": name,
@@ -50,7 +56,7 @@ def register(
             "weights": dict(forecast.weights),
             "uncertainty": dict(forecast.uncertainty),
             "runs_hash": ladder.hash(),
-            "plan_hash": sha256_text(canonical_json(plan_document["plan"])),
+            "plan_hash": plan_hash,
         }
         before = {
             "prediction_id": sha256_text(canonical_json(facts))[:16],
@@ -58,11 +64,45 @@ def register(
             "registered_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         store.add_event("prediction", before)
-    write_json_atomic(folder.prediction, before)
+    _check_origin(before, ladder, plan_hash)
+    if not _holds(folder, before):
+        write_json_atomic(folder.prediction, before)
     return before
 
 
-def settle_outcome(store: RunStore, prediction: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+def _holds(folder: StudyFolder, prediction: dict[str, Any]) -> bool:
+    """Whether `prediction.json` is there and whole: it is then left as old as it is."""
+    try:
+        return bool(folder.read_json(folder.prediction) == prediction)
+    except (NotFoundError, DataError):
+        return False
+
+
+def _check_origin(prediction: dict[str, Any], ladder: Runs, plan_hash: str) -> None:
+    """A registered prediction stands for the runs and the plan that it was made from.
+
+    Raises:
+        DataError: they are no longer the same.
+    """
+    changed = [
+        name
+        for name, found, key in (
+            ("the run table", ladder.hash(), "runs_hash"),
+            ("the plan", plan_hash, "plan_hash"),
+        )
+        if found != prediction[key]
+    ]
+    if changed:
+        raise DataError(
+            f"{' and '.join(changed)} changed after the prediction was registered at"
+            f" {prediction['registered_at']}",
+            hint="Restore a copy of the folder, or begin anew with another --out.",
+        )
+
+
+def settle_outcome(
+    store: RunStore, prediction: dict[str, Any], row: dict[str, Any]
+) -> dict[str, Any]:
     """Append how the prediction turned out, once; returns the outcome."""
     for event in store.events("outcome"):
         if event["payload"].get("prediction_id") == prediction["prediction_id"]:

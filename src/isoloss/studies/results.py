@@ -9,6 +9,7 @@ import numpy as np
 
 from isoloss.runs import RunStore
 from isoloss.studies.folder import StudyFolder
+from isoloss.studies.inference import ladder_runs
 from isoloss.studies.registration import settle_outcome
 from isoloss.studies.spec import StudySpec
 
@@ -56,40 +57,44 @@ def assemble(
     outcome = settle_outcome(store, prediction, row)
     best = forecast.fits[forecast.best]
     runs = _rows(store, plan)
+    used = [str(run_id) for run_id in ladder_runs(store, plan).used().to_frame()["run_id"]]
     return {
         "schema_version": SCHEMA_VERSION,
         "study": {
             "name": spec.name,
             "size": plan.size,
             "minutes": spec.minutes,
-            "started_at": min((r["created_at"] for r in runs), default=""),
+            "started_at": document.get("settled_at") or min(r["created_at"] for r in runs),
             "finished_at": now(),
             "seconds": round(seconds, 1),
             "spec": spec.model_dump(),
         },
-        "corpus": {
-            key: corpus.manifest[key]
-            for key in (
-                "sources", "documents", "duplicates", "bytes", "train_tokens",
-                "validation_tokens", "vocab_size", "bytes_per_token", "fingerprint", "split",
-            )
-        },
+        "corpus": corpus_facts(corpus),
         "runs": runs,
         "fit": best.to_dict(),
         "forms": _forms(forecast),
-        "backtest": _backtest(forecast, plan),
+        "backtest": _backtest(forecast, used),
         "backtest_reason": forecast.backtest_reason,
         "noise": forecast.noise.to_dict(),
         "uncertainty": dict(forecast.uncertainty),
         "verification": _verification(prediction, outcome, forecast),
-        "curves": _curves(best, forecast, plan),
-        "residuals": _residuals(best, forecast, plan),
+        "curves": _curves(best, forecast),
+        "residuals": _residuals(best, forecast, used),
         "plans": _plans(best, plan.verification.flops),
         "definitions": DEFINITIONS,
         "provenance": provenance,
         "warnings": _warnings(document, runs, best),
         "paths": folder.paths(),
     }  # fmt: skip
+
+
+def corpus_facts(corpus: Corpus) -> dict[str, Any]:
+    """What is told of a corpus."""
+    keys = (
+        "sources", "documents", "duplicates", "bytes", "train_tokens",
+        "validation_tokens", "vocab_size", "bytes_per_token", "fingerprint", "split",
+    )  # fmt: skip
+    return {key: corpus.manifest[key] for key in keys}
 
 
 def _rows(store: RunStore, plan: LadderPlan) -> list[dict[str, Any]]:
@@ -121,17 +126,9 @@ def _forms(forecast: Forecast) -> list[dict[str, Any]]:
     return sorted(forms, key=lambda form: -form["weight"])
 
 
-def _used(plan: LadderPlan, forecast: Forecast) -> list[str]:
-    """Run ids of the ladder's used rows, in the order of the forecast's columns."""
-    ids = [run.run_id for run in plan.runs()]
-    if len(ids) == len(forecast.ladder.n):
-        return ids
-    return ["" for _ in forecast.ladder.n]
-
-
-def _backtest(forecast: Forecast, plan: LadderPlan) -> list[dict[str, Any]]:
-    ids = _used(plan, forecast)
-    return [{"run_id": ids[row.pop("index")], **row} for row in forecast.backtest_table()]
+def _backtest(forecast: Forecast, used: list[str]) -> list[dict[str, Any]]:
+    """`used`: run ids of the ladder's used rows, in the order of the forecast's columns."""
+    return [{"run_id": used[row.pop("index")], **row} for row in forecast.backtest_table()]
 
 
 def _verification(
@@ -154,7 +151,7 @@ def _verification(
     }
 
 
-def _curves(best: Fit, forecast: Forecast, plan: LadderPlan) -> dict[str, Any]:
+def _curves(best: Fit, forecast: Forecast) -> dict[str, Any]:
     """The law drawn: the compute-optimal frontier, lines along D, and a grid for contours."""
     from isoloss.planning import plan as make_plan
 
@@ -196,14 +193,20 @@ def _curves(best: Fit, forecast: Forecast, plan: LadderPlan) -> dict[str, Any]:
     }
 
 
-def _residuals(best: Fit, forecast: Forecast, plan: LadderPlan) -> list[dict[str, Any]]:
+def _residuals(best: Fit, forecast: Forecast, used: list[str]) -> list[dict[str, Any]]:
     ladder = forecast.ladder
     predicted = best.law.value(best.theta, {"N": ladder.n, "D": ladder.d})
     percent = 100 * (predicted / ladder.loss - 1)
     return [
-        {"run_id": run_id, "n": float(n), "d": float(d), "flops": float(c), "residual_percent": float(r)}
+        {
+            "run_id": run_id,
+            "n": float(n),
+            "d": float(d),
+            "flops": float(c),
+            "residual_percent": float(r),
+        }
         for run_id, n, d, c, r in zip(
-            _used(plan, forecast), ladder.n, ladder.d, ladder.c, percent, strict=True
+            used, ladder.n, ladder.d, ladder.c, percent, strict=True
         )
     ]  # fmt: skip
 

@@ -99,7 +99,9 @@ def load_spec(name_or_path: str | Path) -> StudySpec:
     """
     path = Path(name_or_path)
     if str(name_or_path) in BUILT_IN:
-        text = resources.files("isoloss.studies").joinpath(f"{name_or_path}.toml").read_text("utf-8")
+        text = (
+            resources.files("isoloss.studies").joinpath(f"{name_or_path}.toml").read_text("utf-8")
+        )
         return parse_spec(tomllib.loads(text), f"the built-in spec {name_or_path}")
     if not path.is_file():
         raise NotFoundError(
@@ -109,10 +111,12 @@ def load_spec(name_or_path: str | Path) -> StudySpec:
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not TOML: {error}", hint="See the syntax at its place.") from error
+        raise DataError(
+            f"{path}: not TOML: {error}", hint="See the syntax at its place."
+        ) from error
     spec = parse_spec(values, str(path))
     moved = [
-        source if source == "stdlib" or Path(source).is_absolute() else str(path.parent / source)
+        source if source == "stdlib" else str((path.parent / source).resolve())
         for source in spec.corpus.sources
     ]
     return spec.with_choices(sources=moved)
