@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,7 @@ def fit(
             hint="Look for logarithms or powers of what is not positive in the formula.",
         )
     clusters = used.clusters()
-    extra = _extra_columns(used, data)
+    extra = _extra_columns(used, data, n)
     checks = all_checks(problem, optimum, clusters, extra)
     draws, reason = None, "the fit was made without bootstrap (bootstrap=0)"
     if bootstrap:
@@ -131,14 +132,14 @@ def _n_convention(used: Runs, law: Law, n: str | None) -> str:
     return named[0] if len(named) == 1 else ""
 
 
-def _extra_columns(used: Runs, data: dict[str, Array]) -> dict[str, Array]:
-    """C, where every row has it and the law does not use it."""
-    if "C" in data:
-        return {}
-    try:
-        return {"C": used.vector("C")}
-    except DataError:
-        return {}
+def _extra_columns(used: Runs, data: dict[str, Array], n: str | None) -> dict[str, Array]:
+    """N, D and C, where every row has them and the law does not use them."""
+    found: dict[str, Array] = {}
+    for name in ("N", "D", "C"):
+        if name not in data:
+            with contextlib.suppress(DataError, UsageError):
+                found[name] = used.vector(name, n=n)
+    return found
 
 
 def _family(used: Runs) -> dict[str, int]:

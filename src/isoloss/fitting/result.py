@@ -142,7 +142,7 @@ class Fit:
         checks: what was looked at.
         draws: parameters of bootstrap fits (R, P), or None with `draws_reason`.
         n_convention, flops_convention: of the rows (docs/design.md §3); may be empty.
-        ranges: smallest and largest value of each variable, and of C where the rows have it.
+        ranges: smallest and largest value of each variable, and of N, D and C where known.
         family: vocab_size, context_length, n_layer where all rows share the ladder's shapes.
         scatter: standard deviation of the log residuals, with degrees of freedom taken off.
         runs_hash: of the table that was fitted.

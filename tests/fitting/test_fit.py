@@ -1,0 +1,284 @@
+"""Fits of tables: intervals, predictions, status, and what is refused."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from isoloss.errors import DataError, UsageError
+from isoloss.fitting import Fit, Problem, fit, solve
+from isoloss.fitting.bootstrap import bootstrap_draws
+from isoloss.laws import get_law, law_names
+from isoloss.runs import Runs
+
+TRUTH = {"E": 1.7, "A": 60.0, "B": 90.0, "alpha": 0.3, "beta": 0.28, "k": 0.8, "gamma": 0.05}
+
+
+def table(law_name: str = "chinchilla", noise: float = 0.004, seed: int = 0) -> Runs:
+    """30 runs of a law with known parameters."""
+    law = get_law(law_name)
+    rng = np.random.default_rng(seed)
+    theta = np.array([TRUTH[name] for name in law.names])
+    rows = []
+    for n in np.geomspace(2e5, 2e7, 6):
+        for m in (4, 10, 25, 60, 150):
+            at = {"N": n, "D": n * m, "C": 6 * n * n * m}
+            loss = law.value(theta, {k: np.array([v]) for k, v in at.items()})[0]
+            rows.append(
+                {
+                    "params_matmul": at["N"],
+                    "tokens": at["D"],
+                    "flops": at["C"],
+                    "flops_convention": "matmul",
+                    "loss": float(loss * np.exp(noise * rng.standard_normal())),
+                }
+            )
+    return Runs.from_rows(rows)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Fit:
+    return fit(table(), bootstrap=200)
+
+
+@pytest.mark.parametrize("name", law_names())
+def test_every_law_predicts_what_made_the_runs(name: str) -> None:
+    result = fit(table(name), name, bootstrap=60)
+    law = result.law
+    at = {"N": 4e7, "D": 1e9, "C": 2.4e17}
+    point = {k: at[k] for k in law.variables}
+    truth = law.value(
+        np.array([TRUTH[n] for n in law.names]), {k: np.array([v]) for k, v in point.items()}
+    )[0]
+    prediction = result.predict(**point)
+    assert prediction.loss == pytest.approx(truth, rel=0.02)
+    assert prediction.low < prediction.loss < prediction.high
+    assert result.predict(**point, level=0.5).high <= prediction.high
+
+
+def test_what_a_fit_says(fitted: Fit) -> None:
+    assert fitted.status == "converged and identified"
+    assert fitted.trusted
+    assert all(check.passed and not check.cure for check in fitted.checks)
+    assert fitted.n_convention == "params_matmul"
+    assert fitted.flops_convention == "matmul"
+    assert fitted.n_rows == 30
+    assert fitted.ranges["N"] == pytest.approx((2e5, 2e7))
+    assert fitted.scatter == pytest.approx(0.004, rel=0.5)
+    assert fitted.draws is not None
+    assert fitted.draws.shape == (200, 5)
+    estimate = fitted.params["alpha"]
+    assert estimate.low < estimate.value < estimate.high
+    assert all(len(line) <= 80 for line in fitted.summary().splitlines())
+    assert "params_matmul" in fitted.summary()
+    assert list(fitted.to_frame()["name"]) == ["E", "A", "B", "alpha", "beta"]
+
+
+def test_the_seed_decides_the_draws(fitted: Fit) -> None:
+    again, other = fit(table(), bootstrap=200), fit(table(), bootstrap=200, seed=1)
+    assert fitted.draws is not None
+    assert again.draws is not None
+    assert other.draws is not None
+    np.testing.assert_array_equal(fitted.draws, again.draws)
+    assert not np.array_equal(fitted.draws, other.draws)
+    assert fitted.predict(N=1e8, D=1e9, kind="run") == again.predict(N=1e8, D=1e9, kind="run")
+
+
+def test_published_standard_errors(shared_data: Path) -> None:
+    runs = Runs.read(
+        shared_data / "runs" / "chinchilla_epoch" / "runs.csv", columns={"params": "params_total"}
+    ).where(lambda r: ~r["epoch_excluded_outlier"].astype(bool))
+    result = fit(runs, bootstrap=400)
+    published = {"A": 124.5, "B": 1293.3, "E": 0.0257, "alpha": 0.0154, "beta": 0.0206}
+    for name, stderr in published.items():
+        assert result.params[name].stderr == pytest.approx(stderr, rel=0.35 if name == "B" else 0.2)
+    draws = result.draws
+    assert draws is not None
+    a = draws[:, 4] / (draws[:, 3] + draws[:, 4])
+    assert a.mean() == pytest.approx(0.513, abs=0.01)
+    assert a.std() == pytest.approx(0.020, rel=0.25)
+
+
+def _coverage(clusters: np.ndarray, noise: float, shared: float, repetitions: int) -> float:
+    """Share of 90% intervals of the law's loss, far out, that hold the truth."""
+    held = 0
+    for seed in range(repetitions):
+        runs = table(noise=noise, seed=seed)
+        law = get_law("chinchilla")
+        shock = shared * np.random.default_rng(900 + seed).standard_normal(clusters.max() + 1)
+        problem = Problem(
+            law=law,
+            data={v: runs.vector(v) for v in law.variables},
+            loss=runs.vector("loss") * np.exp(shock[clusters]),
+            objective=fit_objective(),
+        )
+        draws = bootstrap_draws(problem, solve(problem, starts=12).theta, clusters, 100, 0)
+        far = {"N": np.array([2e8]), "D": np.array([4e9])}
+        low, high = np.quantile(law.value(draws, far)[:, 0], [0.05, 0.95])
+        truth = law.value(np.array([TRUTH[n] for n in law.names]), far)[0]
+        held += bool(low <= truth <= high)
+    return held / repetitions
+
+
+def fit_objective() -> object:
+    from isoloss.fitting import Objective
+
+    return Objective()
+
+
+def test_coverage_of_independent_runs() -> None:
+    assert _coverage(np.arange(30), 0.004, 0.0, 25) >= 0.76
+
+
+def test_coverage_of_few_clusters() -> None:
+    # Six trunks, one a size: the size effects look like the law itself.
+    assert _coverage(np.repeat(np.arange(6), 5), 0.002, 0.004, 25) >= 0.6
+
+
+def test_clusters_widen_intervals() -> None:
+    frame = table(noise=0.001).to_frame()
+    shock = 0.01 * np.random.default_rng(3).standard_normal(6)
+    frame["loss"] *= np.exp(np.repeat(shock, 5))
+    alone = fit(Runs.from_frame(frame), bootstrap=150)
+    frame["parent_id"] = [f"trunk{i // 5}" for i in range(30)]
+    together = fit(Runs.from_frame(frame), bootstrap=150)
+    widths = [p.high - p.low for p in (f.predict(N=1e8, D=4e8) for f in (alone, together))]
+    assert widths[1] > 1.15 * widths[0]
+
+
+def test_a_run_scatters_more_than_the_mean(fitted: Fit) -> None:
+    mean, run = (fitted.predict(N=2e6, D=5e7, kind=kind) for kind in ("mean", "run"))
+    assert run.high - run.low > 1.5 * (mean.high - mean.low)
+    assert "one run" in run.summary()
+
+
+def test_extrapolation_is_named(fitted: Fit) -> None:
+    prediction = fitted.predict(N=2e9, D=5e7)
+    assert prediction.extrapolation["N"] == pytest.approx(100)
+    assert prediction.extrapolation["D"] == 1.0
+    assert "N 100x" in prediction.summary()
+    assert fitted.distance("N", 2e4) == pytest.approx(10)
+    assert math.isnan(fitted.distance("U", 1.0))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"N": 1e6}, "missing D"),
+        ({}, "missing N, D"),
+        ({"N": 1e6, "D": 1e7, "C": 1e13}, "unknown C"),
+        ({"N": 0, "D": 1e7}, "N must be a positive number"),
+        ({"N": -1, "D": 1e7}, "N must be a positive number"),
+        ({"N": math.nan, "D": 1e7}, "N must be a positive number"),
+        ({"N": math.inf, "D": 1e7}, "N must be a positive number"),
+        ({"N": "many", "D": 1e7}, "N must be one number"),
+        ({"N": None, "D": 1e7}, "N must be one number"),
+        ({"N": [1e6, 1e7], "D": 1e7}, "N must be one number"),
+        ({"N": 10**400, "D": 1e7}, "N must be one number"),
+        ({"N": 1e6, "D": 1e7, "level": 0}, "level"),
+        ({"N": 1e6, "D": 1e7, "level": 90}, "level"),
+        ({"N": 1e6, "D": 1e7, "kind": "median"}, "median"),
+    ],
+)
+def test_predict_refuses(fitted: Fit, arguments: dict[str, object], match: str) -> None:
+    with pytest.raises(UsageError, match=match):
+        fitted.predict(**arguments)  # type: ignore[arg-type]
+
+
+def test_predict_far_out_stays_finite(fitted: Fit) -> None:
+    prediction = fitted.predict(N=1e300, D=1e300)
+    assert prediction.loss == pytest.approx(fitted.params["E"].value)
+
+
+def test_no_interval_has_a_reason(fitted: Fit) -> None:
+    without = fit(table(), bootstrap=0)
+    prediction = without.predict(N=1e6, D=1e7)
+    assert math.isnan(prediction.low)
+    assert "bootstrap=0" in prediction.reason
+    assert "bootstrap=0" in str(prediction.to_dict()["low_reason"])
+    assert prediction.to_dict()["low"] is None
+    few = fit(table(), bootstrap=5)
+    assert math.isnan(few.params["E"].stderr)
+    assert "5 resamples" in few.params["E"].reason
+    assert "0.999" in fitted.predict(N=1e6, D=1e7, level=0.999).reason
+    unknown = replace(fitted, scatter=math.nan).predict(N=1e6, D=1e7, kind="run")
+    assert "scatter" in unknown.reason
+
+
+def test_reasons_stay_with_their_parameter() -> None:
+    runs = Runs.from_frame(table("compute").to_frame().assign(loss=2.0))
+    result = fit(runs, "E + A/N**alpha + B/D**beta", bootstrap=0)
+    at_bound = {n for n, e in result.params.items() if e.at_bound}
+    for name, estimate in result.params.items():
+        assert ("bound" in estimate.reason) == (name in at_bound)
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_too_few_rows(rows: int) -> None:
+    runs = Runs.from_frame(table().to_frame().head(rows))
+    with pytest.raises(DataError, match=f"{rows} usable runs cannot fix the 5 parameters"):
+        fit(runs)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"objective": "cubic"},
+        {"residual": "relative"},
+        {"delta": 0.0},
+        {"delta": math.nan},
+        {"level": 1.0},
+        {"bootstrap": -1},
+        {"seed": -1},
+    ],
+)
+def test_fit_refuses(arguments: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        fit(table(), **arguments)  # type: ignore[arg-type]
+
+
+def test_a_column_that_is_missing_is_named() -> None:
+    with pytest.raises(DataError, match="unique_tokens"):
+        fit(table(), "E + A/U**alpha")
+
+
+def test_a_law_without_a_value_is_refused() -> None:
+    with pytest.raises(DataError, match="no value"):
+        fit(table(), "E - log(A - N*1000)")
+
+
+def test_m_uses_the_n_that_was_asked_for() -> None:
+    frame = table().to_frame()
+    frame["params_total"] = 2 * frame["params_matmul"]
+    law = "E + A/N**alpha + B/M**beta"
+    result = fit(Runs.from_frame(frame), law, bootstrap=0, n="params_total")
+    assert result.n_convention == "params_total"
+    assert result.ranges["M"] == pytest.approx((2.0, 75.0))
+
+
+def test_other_columns_are_variables() -> None:
+    frame = table().to_frame()
+    frame["experts"] = frame["params_matmul"]
+    result = fit(Runs.from_frame(frame), "E + A/experts**alpha + B/D**beta", bootstrap=0)
+    assert result.law.variables == ("D", "experts")
+    assert result.params["alpha"].value == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize("heavy", [("torch",), ("torch", "scipy", "sympy")])
+def test_a_fit_by_name_needs_little(
+    python: Callable[..., subprocess.CompletedProcess[str]], heavy: tuple[str, ...]
+) -> None:
+    code = (
+        "from isoloss.runs import Runs\nfrom isoloss.fitting import fit\n"
+        "rows = [{'params_total': n, 'tokens': n * m, 'loss': 1 + 9 / n**.3 + 9 / (n * m)**.2}"
+        " for n in (1e5, 1e6, 1e7) for m in (5, 20, 80)]\n"
+        "assert fit(Runs.from_rows(rows), bootstrap=30).n_rows == 9\n"
+    )
+    done = python(code, blocked=heavy)
+    assert done.returncode == 0, done.stderr
