@@ -7,10 +7,11 @@ that part alone, as if it had not been trained yet.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from isoloss.fitting.descent import Problem
 from isoloss.fitting.objective import Objective
@@ -20,30 +21,29 @@ from isoloss.laws.law import Array
 
 LADDER_OBJECTIVE = Objective(name="huber", delta=0.005)
 """Quadratic within the noise of small runs (about .3%), linear beyond it."""
-BACKTEST_RATIO = 4.0
+RATIOS = (3.0, 2.0)
+"""How far ahead a backtest looks: as far as a verification run, or less if that gives too few."""
+ENOUGH = 4
 LEAST_ROWS = 8
 LEAST_SIZES = 3
-STARTS = 24
+STARTS = 8
+TOLERANCE = 1e-3
+"""Costs are equal within this: rungs lie on the same budget."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ladder:
-    """Runs as columns of equal length: N, D, C, loss, and the trunk each belongs to."""
+    """Runs as columns of equal length: N, D, C and loss."""
 
     n: Array
     d: Array
     c: Array
     loss: Array
-    trunk: np.ndarray
 
-    def part(self, chosen: np.ndarray) -> Ladder:
+    def part(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Ladder:
         """The runs of a mask or of indices."""
         return Ladder(
-            n=self.n[chosen],
-            d=self.d[chosen],
-            c=self.c[chosen],
-            loss=self.loss[chosen],
-            trunk=self.trunk[chosen],
+            n=self.n[chosen], d=self.d[chosen], c=self.c[chosen], loss=self.loss[chosen]
         )
 
     def columns(self) -> dict[str, Array]:
@@ -63,34 +63,48 @@ class BacktestRow:
 
     index: int
     rows: int
-    log_errors: dict[str, float]
+    ratio: float
+    log_errors: Mapping[str, float]
     baseline: float
 
 
 def backtest(
-    ladder: Ladder,
-    laws: Sequence[str],
-    *,
-    ratio: float = BACKTEST_RATIO,
-    objective: Objective = LADDER_OBJECTIVE,
+    ladder: Ladder, laws: Sequence[str], *, near: Mapping[str, Array] | None = None
 ) -> tuple[BacktestRow, ...]:
-    """Predict every run that has enough cheaper ones; empty where none has."""
+    """Predict every run that has enough cheaper ones; empty where none has.
+
+    Args:
+        ladder: the runs.
+        laws: names of laws of N and D.
+        near: parameters (P,) of each law that are a good start.
+    """
+    found: tuple[BacktestRow, ...] = ()
+    for ratio in RATIOS:
+        found = _backtest_at(ladder, laws, ratio, near or {})
+        if len(found) >= ENOUGH:
+            break
+    return found
+
+
+def _backtest_at(
+    ladder: Ladder, laws: Sequence[str], ratio: float, near: Mapping[str, Array]
+) -> tuple[BacktestRow, ...]:
     rows: list[BacktestRow] = []
-    for index in np.argsort(ladder.c, kind="stable"):
-        cheap = ladder.c <= ladder.c[index] / ratio * (1 + 1e-9)
+    for index in np.argsort(ladder.c, kind="stable").tolist():
+        cheap = ladder.c <= ladder.c[index] / ratio * (1 + TOLERANCE)
         if cheap.sum() < LEAST_ROWS or len(np.unique(ladder.n[cheap])) < LEAST_SIZES:
             continue
         part = ladder.part(cheap)
-        point = {k: v[index : index + 1] for k, v in ladder.columns().items()}
+        point = {name: column[index : index + 1] for name, column in ladder.columns().items()}
         measured = math.log(float(ladder.loss[index]))
-        errors = {
-            law: log_prediction(law, part, point, objective) - measured for law in laws
-        }
         rows.append(
             BacktestRow(
-                index=int(index),
+                index=index,
                 rows=int(cheap.sum()),
-                log_errors=errors,
+                ratio=ratio,
+                log_errors={
+                    law: log_prediction(law, part, point, near.get(law)) - measured for law in laws
+                },
                 baseline=baseline_loss(part, float(ladder.c[index])),
             )
         )
@@ -98,14 +112,14 @@ def backtest(
 
 
 def log_prediction(
-    law: str, ladder: Ladder, point: dict[str, Array], objective: Objective
+    law: str, ladder: Ladder, point: Mapping[str, Array], near: Array | None = None
 ) -> float:
     """Log of the loss that a law, fitted to a ladder, predicts at a point (columns of one)."""
     chosen = get_law(law)
     columns = ladder.columns()
     data = {name: columns[name] for name in chosen.variables}
-    problem = Problem(law=chosen, data=data, loss=ladder.loss, objective=objective)
-    found = solve(problem, starts=STARTS)
+    problem = Problem(law=chosen, data=data, loss=ladder.loss, objective=LADDER_OBJECTIVE)
+    found = solve(problem, starts=STARTS, near=None if near is None else near[None])
     at = {name: point[name] for name in chosen.variables}
     return float(np.log(chosen.value(found.theta, at))[0])
 
@@ -114,10 +128,7 @@ def baseline_loss(ladder: Ladder, flops: float) -> float:
     """The plain baseline: `E + A/C**alpha` through the runs that no cheaper run beats."""
     order = np.argsort(ladder.c, kind="stable")
     best = np.minimum.accumulate(ladder.loss[order])
-    frontier = order[ladder.loss[order] <= best]
-    part = ladder.part(frontier)
+    part = ladder.part(order[ladder.loss[order] <= best])
     if len(np.unique(part.c)) < 4:
         return math.nan
-    return math.exp(
-        log_prediction("compute", part, {"C": np.array([flops])}, LADDER_OBJECTIVE)
-    )
+    return math.exp(log_prediction("compute", part, {"C": np.array([flops])}))

@@ -1,12 +1,18 @@
 """The loss of a bigger run, with an interval that has earned its width.
 
-Three laws are fitted to the ladder and weighed by their rolling backtest. The interval is made
-of three independent parts, added as variances of log loss:
+Laws are fitted to the ladder, weighed by their rolling backtest, and corrected by what the
+backtest says about them: a mix that came out 1% too high on every run of the ladder, seen from
+a third of its cost, will come out too high again. The interval has four parts, as standard
+deviations of log loss:
 
-* parameters: the spread of wild-bootstrap refits (trunks move as one) and of the laws;
 * noise: run-to-run, from the repeated seeds;
-* discrepancy: what the backtest shows beyond noise, that is, how wrong the weighed laws are
-  when they look this far ahead.
+* parameters: the spread of bootstrap refits (trunks move as one);
+* laws: how far the weighed laws lie apart at the target;
+* discrepancy: what the corrected mix still gets wrong in the backtest.
+
+Parameters and laws together are what the fits say of their own error at the target, and
+discrepancy is what the backtest saw of the same error nearer by: the larger of the two counts,
+and noise is added as a variance.
 """
 
 from __future__ import annotations
@@ -19,7 +25,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isoloss.errors import DataError, UsageError
-from isoloss.fitting.backtesting import LADDER_OBJECTIVE, BacktestRow, Ladder, backtest, baseline_loss
+from isoloss.fitting.backtesting import (
+    LADDER_OBJECTIVE,
+    BacktestRow,
+    Ladder,
+    backtest,
+    baseline_loss,
+)
 from isoloss.fitting.estimation import fit
 from isoloss.fitting.noise import Noise, run_noise
 from isoloss.fitting.result import Fit, check_level
@@ -28,13 +40,35 @@ from isoloss.laws.law import Array
 if TYPE_CHECKING:
     from isoloss.runs import Runs
 
-FORECAST_LAWS = ("chinchilla", "skaling", "interaction")
+FORECAST_LAWS = ("chinchilla", "skaling", "interaction", "surface")
+PLANNING_LAWS = ("chinchilla", "skaling", "interaction")
+"""Those that mean something far from the runs."""
 DEFAULT_NOISE = 0.003
-"""Of the log loss, where no seeds were repeated: typical of the ladders of docs/log.md."""
-DEFAULT_DISCREPANCY = 0.010
-"""Of the log loss, worth `PRIOR_TARGETS` backtested runs."""
-PRIOR_TARGETS = 4.0
+"""Of log loss, where no seeds were repeated: typical of the ladders in docs/log.md."""
+PRIOR_ERROR = 0.010
+"""Of log loss: what a law is trusted to miss by before any backtest, worth `PRIOR_TARGETS`."""
+PRIOR_TARGETS = 2.0
+SHARPNESS = 2.0
+"""Weights go as (mean squared backtest error) to the minus this."""
 BOOTSTRAP = 300
+LEAST_RUNS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the backtest says of the laws and of their mix, in log loss.
+
+    `weights` sum to one; `shift` is the expected error of the mix, to be taken off; `spread` the
+    size of the errors that remain after that.
+    """
+
+    weights: Mapping[str, float]
+    shift: float
+    spread: float
+
+    def error(self, row: BacktestRow) -> float:
+        """Log error of the corrected mix on a backtested run."""
+        return sum(w * row.log_errors[law] for law, w in self.weights.items()) - self.shift
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +76,13 @@ class Forecast:
     """A predicted loss for one run that nobody has trained.
 
     Attributes:
-        loss: the weighed prediction; low, high: its interval at `level`.
-        weights: share of each law; `best`: the law with the largest.
-        fits: each law's fit of the whole ladder.
-        tested: the backtest; its `predicted` are weighed as here.
+        loss: the weighed and corrected prediction; low, high: its interval at `level`.
+        verdict: weights and correction; `best`: the law with the largest weight among those
+            that may be used far from the runs.
+        fits, predictions: each law's fit of the whole ladder, and what it alone predicts.
+        tested: the backtest.
         noise: run-to-run.
-        baseline: the plain L(C) prediction, for comparison.
+        baseline: the plain L(C) prediction, for comparison; not-a-number without one.
         uncertainty: standard deviations of log loss by part, in percent.
     """
 
@@ -58,7 +93,7 @@ class Forecast:
     n: float
     d: float
     flops: float
-    weights: Mapping[str, float]
+    verdict: Verdict
     best: str
     fits: Mapping[str, Fit]
     predictions: Mapping[str, float]
@@ -72,24 +107,28 @@ class Forecast:
     def __repr__(self) -> str:
         return f"Forecast({self.loss:.4f} [{self.low:.4f}, {self.high:.4f}], {self.best})"
 
-    def weighed(self, row: BacktestRow) -> float:
-        """Log error of the weighed prediction of a backtested run."""
-        return sum(self.weights[law] * row.log_errors[law] for law in self.weights)
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Share of each law."""
+        return self.verdict.weights
 
     def backtest_table(self) -> list[dict[str, Any]]:
-        """The backtest with the interval that each prediction would have had."""
-        spread = math.hypot(self.uncertainty["noise"], self.uncertainty["discrepancy"]) / 100
-        reach = _quantile(self.level) * spread
+        """The backtest, each row with the interval that noise and discrepancy give it."""
+        reach = _quantile(self.level) * math.hypot(
+            self.uncertainty["noise"] / 100, self.uncertainty["discrepancy"] / 100
+        )
         table: list[dict[str, Any]] = []
         for row in self.tested:
             measured = float(self.ladder.loss[row.index])
-            error = self.weighed(row)
+            error = self.verdict.error(row)
             predicted = measured * math.exp(error)
             table.append(
                 {
+                    "index": row.index,
                     "n": float(self.ladder.n[row.index]),
                     "d": float(self.ladder.d[row.index]),
                     "flops": float(self.ladder.c[row.index]),
+                    "ratio": row.ratio,
                     "measured": measured,
                     "predicted": predicted,
                     "low": predicted * math.exp(-reach),
@@ -97,7 +136,6 @@ class Forecast:
                     "error_percent": 100 * math.expm1(error),
                     "inside": abs(error) <= reach,
                     "baseline": row.baseline if math.isfinite(row.baseline) else None,
-                    "index": row.index,
                 }
             )
         return table
@@ -130,14 +168,13 @@ def forecast(
     if not min(n, d, flops) > 0:
         raise UsageError("n, d and flops of the run to predict must be positive")
     used = runs.used()
-    if len(used) < 8:
-        raise DataError(f"{len(used)} usable runs are too few for a forecast", hint="Train more.")
+    if len(used) < LEAST_RUNS:
+        raise DataError(
+            f"{len(used)} usable runs are too few for a forecast, {LEAST_RUNS} are needed",
+            hint="Train or import more runs.",
+        )
     ladder = Ladder(
-        n=used.vector("N"),
-        d=used.vector("D"),
-        c=used.vector("C"),
-        loss=used.vector("loss"),
-        trunk=used.clusters(),
+        n=used.vector("N"), d=used.vector("D"), c=used.vector("C"), loss=used.vector("loss")
     )
     noise = run_noise(ladder.n, ladder.d, ladder.loss)
     fits = {
@@ -147,13 +184,16 @@ def forecast(
         )
         for law in laws
     }  # fmt: skip
-    tested = backtest(ladder, laws)
-    weights = law_weights(fits, tested)
+    tested = backtest(ladder, laws, near={law: found.theta for law, found in fits.items()})
+    verdict = judge(tested, ladder, {law: found.scatter for law, found in fits.items()})
     point = {"N": np.array([float(n)]), "D": np.array([float(d)])}
     logs = {law: float(np.log(f.law.value(f.theta, point))[0]) for law, f in fits.items()}
-    centre = sum(weights[law] * logs[law] for law in laws)
-    parts = _uncertainty(fits, weights, logs, centre, point, tested, noise)
-    reach = _quantile(level) * math.sqrt(sum(sd**2 for sd in parts.values()))
+    mix = sum(verdict.weights[law] * logs[law] for law in laws)
+    parts = _uncertainty(fits, verdict, logs, mix, point, noise)
+    centre = mix - verdict.shift
+    told = math.hypot(parts["parameters"], parts["laws"])
+    reach = _quantile(level) * math.hypot(parts["noise"], max(told, parts["discrepancy"]))
+    usable = [law for law in laws if law in PLANNING_LAWS] or list(laws)
     return Forecast(
         loss=math.exp(centre),
         low=math.exp(centre - reach),
@@ -162,14 +202,14 @@ def forecast(
         n=n,
         d=d,
         flops=flops,
-        weights=weights,
-        best=max(weights, key=lambda law: weights[law]),
+        verdict=verdict,
+        best=max(usable, key=lambda law: verdict.weights[law]),
         fits=fits,
         predictions={law: math.exp(value) for law, value in logs.items()},
         tested=tested,
         backtest_reason=""
         if tested
-        else "no run of the ladder costs four times a part of it that is large enough to fit",
+        else "no run of the ladder costs twice a part of it that is large enough to fit",
         ladder=ladder,
         noise=noise,
         baseline=baseline_loss(ladder, flops),
@@ -177,43 +217,56 @@ def forecast(
     )
 
 
-def law_weights(fits: Mapping[str, Fit], tested: Sequence[BacktestRow]) -> dict[str, float]:
-    """Weights from squared errors: of the backtest, and of the fit to the whole ladder."""
-    scores: dict[str, float] = {}
-    for law, found in fits.items():
-        inside = found.scatter**2
-        outside = float(np.mean([row.log_errors[law] ** 2 for row in tested])) if tested else inside
-        scores[law] = 1 / (outside + inside + DEFAULT_NOISE**2) ** 2
-    total = sum(scores.values())
-    return {law: score / total for law, score in scores.items()}
+def judge(
+    tested: Sequence[BacktestRow], ladder: Ladder, scatter: Mapping[str, float]
+) -> Verdict:
+    """Weights, correction and remaining error from a backtest.
+
+    Backtested runs count in proportion to their cost: those near the top of the ladder were
+    predicted from most of it. Means are shrunk as if `PRIOR_TARGETS` further runs had been
+    missed by `PRIOR_ERROR` in no particular direction. Without a backtest the scatter of each
+    law around the whole ladder decides its weight.
+    """
+    cost = np.array([float(ladder.c[row.index]) for row in tested])
+    share = cost / cost.max() if len(cost) else cost
+    total = float(share.sum())
+    squares: dict[str, float] = {}
+    for law, inside in scatter.items():
+        errors = np.array([row.log_errors[law] for row in tested])
+        prior = PRIOR_TARGETS * (PRIOR_ERROR**2 if len(errors) else inside**2)
+        squares[law] = (float((share * errors**2).sum()) + prior) / (total + PRIOR_TARGETS)
+    raw = {law: max(value, 1e-12) ** -SHARPNESS for law, value in squares.items()}
+    weights = {law: value / sum(raw.values()) for law, value in raw.items()}
+    if not len(cost):
+        return Verdict(weights=weights, shift=0.0, spread=PRIOR_ERROR)
+    mixed = np.array([sum(weights[law] * row.log_errors[law] for law in weights) for row in tested])
+    effective = total**2 / float((share**2).sum())
+    shift = float((share * mixed).sum()) / total * effective / (effective + PRIOR_TARGETS)
+    left = float((share * (mixed - shift) ** 2).sum()) + PRIOR_TARGETS * PRIOR_ERROR**2
+    return Verdict(weights=weights, shift=shift, spread=math.sqrt(left / (total + PRIOR_TARGETS)))
 
 
 def _uncertainty(
     fits: Mapping[str, Fit],
-    weights: Mapping[str, float],
+    verdict: Verdict,
     logs: Mapping[str, float],
-    centre: float,
+    mix: float,
     point: Mapping[str, Array],
-    tested: Sequence[BacktestRow],
     noise: Noise,
 ) -> dict[str, float]:
-    """Standard deviations of the three parts, of log loss."""
-    spread = 0.0
+    """Standard deviations of the parts, of log loss."""
+    parameters = between = 0.0
     for law, found in fits.items():
-        assert found.draws is not None
-        sample = np.log(found.law.value(found.draws, point)[:, 0])
-        low, high = np.nanquantile(sample, [0.16, 0.84])
-        spread += weights[law] * (((high - low) / 2) ** 2 + (logs[law] - centre) ** 2)
-    sd_noise = noise.sd if noise.degrees_of_freedom >= 3 else DEFAULT_NOISE
-    errors = np.array([sum(weights[law] * row.log_errors[law] for law in weights) for row in tested])
-    seen = float((errors**2).sum()) - len(errors) * sd_noise**2
-    discrepancy = (max(seen, 0.0) + PRIOR_TARGETS * DEFAULT_DISCREPANCY**2) / (
-        len(errors) + PRIOR_TARGETS
-    )
+        between += verdict.weights[law] * (logs[law] - mix) ** 2
+        if found.draws is not None:
+            sample = np.log(found.law.value(found.draws, point)[:, 0])
+            low, high = np.nanquantile(sample, [0.16, 0.84])
+            parameters += verdict.weights[law] * float((high - low) / 2) ** 2
     return {
-        "parameters": math.sqrt(spread),
-        "noise": sd_noise,
-        "discrepancy": math.sqrt(discrepancy),
+        "parameters": math.sqrt(parameters),
+        "laws": math.sqrt(between),
+        "noise": noise.sd if noise.degrees_of_freedom >= 3 else DEFAULT_NOISE,
+        "discrepancy": verdict.spread,
     }
 
 

@@ -11,8 +11,9 @@ from isoloss.laws.chinchilla import CHINCHILLA, COMPUTE
 from isoloss.laws.interaction import INTERACTION
 from isoloss.laws.law import Law
 from isoloss.laws.skaling import SKALING
+from isoloss.laws.surface import SURFACE
 
-_LAWS = {law.name: law for law in (CHINCHILLA, SKALING, INTERACTION, COMPUTE)}
+_LAWS = {law.name: law for law in (CHINCHILLA, SKALING, INTERACTION, SURFACE, COMPUTE)}
 
 
 def law_names() -> tuple[str, ...]:
