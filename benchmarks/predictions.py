@@ -48,7 +48,9 @@ REPORTED = (
 
 def main() -> int:
     """Run every corpus, print the table and its summary."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
     parser.add_argument("--size", default="standard", choices=sorted(FURTHER_TARGETS))
@@ -135,7 +137,9 @@ def score(
         "predicted": prediction["predicted"],
         "low": prediction["low"],
         "high": prediction["high"],
-        "half_width_percent": 50 * (prediction["high"] - prediction["low"]) / prediction["predicted"],
+        "half_width_percent": 50
+        * (prediction["high"] - prediction["low"])
+        / prediction["predicted"],
         "measured": measured,
         "error_percent": outcome["error_percent"],
         "inside": outcome["inside"],
@@ -179,7 +183,11 @@ def summary(rows: list[dict[str, Any]]) -> str:
         if not scored:
             continue
         errors = [abs(r["error_percent"]) for r in scored]
-        plain = [abs(r["baseline_error_percent"]) for r in scored if r["baseline_error_percent"] is not None]
+        plain = [
+            abs(r["baseline_error_percent"])
+            for r in scored
+            if r["baseline_error_percent"] is not None
+        ]
         lines.append(
             f"{label}: {len(scored)} predictions, median |error| {statistics.median(errors):.2f}%,"
             f" largest {max(errors):.2f}%, inside {sum(r['inside'] for r in scored)}/{len(scored)},"

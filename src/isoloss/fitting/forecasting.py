@@ -10,9 +10,9 @@ deviations of log loss:
 * laws: how far the weighed laws lie apart at the target;
 * discrepancy: what the corrected mix still gets wrong in the backtest.
 
-Parameters and laws together are what the fits say of their own error at the target, and
-discrepancy is what the backtest saw of the same error nearer by: the larger of the two counts,
-and noise is added as a variance.
+The last three are estimates of one thing, the error of the mix at the target: as the resamples
+tell it, as the laws' disagreement tells it, and as the backtest saw it nearer by. The largest
+counts, and noise is added as a variance.
 """
 
 from __future__ import annotations
@@ -191,8 +191,8 @@ def forecast(
     mix = sum(verdict.weights[law] * logs[law] for law in laws)
     parts = _uncertainty(fits, verdict, logs, mix, point, noise)
     centre = mix - verdict.shift
-    told = math.hypot(parts["parameters"], parts["laws"])
-    reach = _quantile(level) * math.hypot(parts["noise"], max(told, parts["discrepancy"]))
+    own = max(parts[name] for name in ("parameters", "laws", "discrepancy"))
+    reach = _quantile(level) * math.hypot(parts["noise"], own)
     usable = [law for law in laws if law in PLANNING_LAWS] or list(laws)
     return Forecast(
         loss=math.exp(centre),
@@ -217,9 +217,7 @@ def forecast(
     )
 
 
-def judge(
-    tested: Sequence[BacktestRow], ladder: Ladder, scatter: Mapping[str, float]
-) -> Verdict:
+def judge(tested: Sequence[BacktestRow], ladder: Ladder, scatter: Mapping[str, float]) -> Verdict:
     """Weights, correction and remaining error from a backtest.
 
     Backtested runs count in proportion to their cost: those near the top of the ladder were
