@@ -17,6 +17,8 @@ from isoloss.cli._answer import Answer, json_document, reserved_stdout, write
 from isoloss.cli._catalogue import command_names, help_text
 from isoloss.errors import UsageError
 
+INTERRUPTED = 130
+
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` names; print its answer or error; return the exit code."""
@@ -64,6 +66,8 @@ def _call(module: ModuleType, name: str, words: list[str]) -> Answer:
             result: Any = command.main(words, prog_name=f"isoloss {name}", standalone_mode=False)
     except typer.Abort as error:
         raise KeyboardInterrupt from error
+    if result == INTERRUPTED:  # newer Typer turns Ctrl-C into this
+        raise KeyboardInterrupt
     if isinstance(result, Answer):
         return result
     if asks_help:

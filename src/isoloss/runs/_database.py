@@ -7,6 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from isoloss._interrupts import interrupts_held
 from isoloss.errors import DataError, EnvironmentProblem, IsolossError, NotFoundError, UsageError
 from isoloss.runs._schema import MARK, SCHEMA_VERSION, TABLES, TRIGGERS
 
@@ -31,7 +32,7 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Generator[Connection]:
         """A transaction that sees one state of the store."""
-        with _in_our_words(self.label):
+        with interrupts_held(), _in_our_words(self.label):
             self._refuse_closed()
             with self.engine.connect() as connection, connection.begin():
                 yield connection
@@ -39,7 +40,7 @@ class Database:
     @contextlib.contextmanager
     def writing(self) -> Generator[Connection]:
         """A durable transaction that no other writer enters."""
-        with _in_our_words(self.label):
+        with interrupts_held(), _in_our_words(self.label):
             self._refuse_closed()
             options: dict[str, Any] = {"isoloss_writes": True}
             connecting = self.engine.connect().execution_options(**options)
@@ -85,7 +86,7 @@ def open_database(path_or_url: str | Path, *, create: bool) -> Database:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     database = Database(engine, label)
-    with _in_our_words(label):
+    with interrupts_held(), _in_our_words(label):
         _ensure_store(database, create=create)
     return database
 
