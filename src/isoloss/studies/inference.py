@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from isoloss.errors import DataError
 from isoloss.runs import Runs, RunStore
 from isoloss.studies.folder import StudyFolder
-from isoloss.studies.registration import register
+from isoloss.studies.registration import check_origin, register
 from isoloss.studies.spec import StudySpec
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def infer(
             hint=f"Look at them with `isoloss runs show {shlex.quote(str(folder.root))}`; a lower"
             " learning rate ([recipe] in the spec, with another --out) may help.",
         )
+    check_origin(store, plan.verification.run_id, ladder, document)
     run = plan.verification
     counts = count_parameters(run.architecture)
     target = {

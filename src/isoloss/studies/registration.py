@@ -32,13 +32,8 @@ def register(
     plan_document: dict[str, Any],
     name: str,
 ) -> dict[str, Any]:
-    """Append the prediction to the ledger and write `prediction.json`; the first one stands.
-
-    Raises:
-        DataError: the plan or the ladder's runs are not those of the registered prediction.
-    """
+    """Append the prediction to the ledger and write `prediction.json`; the first one stands."""
     before = registered(store, target["run_id"])
-    plan_hash = sha256_text(canonical_json(plan_document["plan"]))
     if before is None:
         facts = {
             "study": name,
@@ -56,7 +51,7 @@ def register(
             "weights": dict(forecast.weights),
             "uncertainty": dict(forecast.uncertainty),
             "runs_hash": ladder.hash(),
-            "plan_hash": plan_hash,
+            "plan_hash": _plan_hash(plan_document),
         }
         before = {
             "prediction_id": sha256_text(canonical_json(facts))[:16],
@@ -64,7 +59,6 @@ def register(
             "registered_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         store.add_event("prediction", before)
-    _check_origin(before, ladder, plan_hash)
     if not _holds(folder, before):
         write_json_atomic(folder.prediction, before)
     return before
@@ -78,17 +72,24 @@ def _holds(folder: StudyFolder, prediction: dict[str, Any]) -> bool:
         return False
 
 
-def _check_origin(prediction: dict[str, Any], ladder: Runs, plan_hash: str) -> None:
-    """A registered prediction stands for the runs and the plan that it was made from.
+def _plan_hash(plan_document: dict[str, Any]) -> str:
+    return sha256_text(canonical_json(plan_document["plan"]))
+
+
+def check_origin(store: RunStore, run_id: str, ladder: Runs, plan_document: dict[str, Any]) -> None:
+    """A prediction that is registered for a run stands for the runs and the plan it came from.
 
     Raises:
         DataError: they are no longer the same.
     """
+    prediction = registered(store, run_id)
+    if prediction is None:
+        return
     changed = [
         name
         for name, found, key in (
             ("the run table", ladder.hash(), "runs_hash"),
-            ("the plan", plan_hash, "plan_hash"),
+            ("the plan", _plan_hash(plan_document), "plan_hash"),
         )
         if found != prediction[key]
     ]
