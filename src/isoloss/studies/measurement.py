@@ -66,7 +66,7 @@ def settle_plan(
     recipe = Recipe(**spec.recipe.model_dump(exclude_none=True))
     settled_at = datetime.now(UTC).isoformat(timespec="seconds")
     if spec.ladder.size == SMOKE.name:  # seconds: timing the machine would take as long
-        plan, warnings = _resolve(SMOKE, spec, corpus, recipe), list[str]()
+        plan, warnings = _settled(SMOKE, spec, corpus, recipe), list[str]()
         each, expected = [None] * (len(plan.trunks) + 1), None
     else:
         _resolve(_sizes(spec, corpus, recipe)[0], spec, corpus, recipe)  # mistakes come first
@@ -75,7 +75,7 @@ def settle_plan(
             recipe, vocab_size=corpus.vocab_size, context_length=spec.ladder.context_length
         )
         size, warnings = choose_size(spec, corpus, recipe, speed)
-        plan = _resolve(size, spec, corpus, recipe)
+        plan = _settled(size, spec, corpus, recipe)
         each, expected = speed.plan_seconds(plan), speed.wall_seconds(plan)
     document = {
         "format": PLAN_FORMAT,
@@ -130,6 +130,8 @@ def choose_size(
     if spec.ladder.size != "auto":
         return enough[0], []
     plans = {s.name: _resolve(s, spec, corpus, recipe) for s in enough}
+    # A size of too few runs is passed over, unless there is no other.
+    enough = [s for s in enough if len(plans[s.name].runs()) >= LEAST_RUNS] or enough
     seconds = {name: speed.wall_seconds(plan) for name, plan in plans.items()}
     fitting = [s for s in enough if seconds[s.name] <= spec.minutes * 60]
     chosen = fitting[-1] if fitting else enough[0]
@@ -139,7 +141,7 @@ def choose_size(
             f"the smallest ladder takes about {seconds[chosen.name] / 60:.0f} min here,"
             f" {spec.minutes:g} were asked for"
         )
-    elif chosen is enough[-1] and len(enough) < len(SIZES):
+    elif chosen is enough[-1] and chosen is not SIZES[-1]:
         warnings.append(
             f"the ladder is {chosen.name!r} because the text has {corpus.train_tokens:,} training"
             " tokens; more text would allow a larger one"
@@ -161,11 +163,21 @@ def _resolve(size: LadderSize, spec: StudySpec, corpus: Corpus, recipe: Recipe) 
         workers=spec.ladder.workers,
         verify_threads=spec.ladder.verify_threads,
     )
+    return plan
+
+
+def _settled(size: LadderSize, spec: StudySpec, corpus: Corpus, recipe: Recipe) -> LadderPlan:
+    """The plan of a size that was chosen.
+
+    Raises:
+        DataError: too few runs to predict from: better said now than after training them.
+    """
+    plan = _resolve(size, spec, corpus, recipe)
     if len(plan.runs()) < LEAST_RUNS:
         raise DataError(
             f"the {size.name!r} ladder has {len(plan.runs())} runs on this corpus of"
             f" {corpus.train_tokens:,} training tokens; {LEAST_RUNS} are needed for a prediction",
-            hint="Give more text (--corpus may be repeated), or more --seeds.",
+            hint="Choose a larger ladder.size, give more text, or more --seeds.",
         )
     return plan
 
@@ -177,6 +189,9 @@ def climb(folder: StudyFolder, plan: LadderPlan, store: RunStore) -> None:
         return
     with Progress("ladder") as progress:
 
+        def on_row(row: dict[str, Any]) -> None:
+            store.add_run(row)
+
         def on_progress(news: LadderProgress) -> None:
             if news.message:
                 progress.say(f"  {news.runs_done:>3}/{news.runs_total}  {news.message}")
@@ -187,7 +202,7 @@ def climb(folder: StudyFolder, plan: LadderPlan, store: RunStore) -> None:
             folder.corpus,
             folder.trunks,
             known=known,
-            on_row=store.add_run,
+            on_row=on_row,
             on_progress=on_progress,
         )
 

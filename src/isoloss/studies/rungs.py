@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,13 +26,13 @@ def rungs_text(shown: Mapping[str, Any]) -> str:
         f" {'runs':>4} {'D':>10} {'C':>9} {'time':>6}",
     ]
     for row in shown["rungs"]:
-        verification = row["role"] == "verification"
+        if row["role"] == "verification":
+            lines.append("verification run, trained after the prediction was registered:")
         lines.append(
             f"{row['d_model']:>6} {row['seed']:>4} {row['params_total']:>9,}"
             f" {row['params_non_embedding']:>9,} {row['params_matmul']:>9,}"
             f" {row['head_share']:>5.0%} {row['runs']:>4} {row['tokens_high']:>10,}"
             f" {row['flops_high']:>9.2e} {_seconds(row['seconds']):>6}"
-            + ("  ← verification" if verification else "")
         )
     if shown["expected_seconds"] is not None:
         minutes = shown["expected_seconds"] / 60
@@ -40,10 +41,13 @@ def rungs_text(shown: Mapping[str, Any]) -> str:
     if mostly_head:
         lines.append(
             f"note: the output head is more than {HEAD_SHARE_WARNING:.0%} of N on"
-            f" {len(mostly_head)} of {len(shown['rungs'])} rows; exponents depend on how N is"
-            " counted"
+            f" {len(mostly_head)} of {len(shown['rungs'])} rows;\n"
+            "        exponents depend on how N is counted"
         )
-    lines += [f"warning: {warning}" for warning in shown["warnings"]]
+    lines += [
+        textwrap.fill(f"warning: {warning}", 80, subsequent_indent=" " * 8)
+        for warning in shown["warnings"]
+    ]
     return "\n".join(lines)
 
 
