@@ -82,7 +82,12 @@ def with_adamw(state: TrainingState, corpus: Corpus, run: RunConfig) -> None:
     schedule, batches = branch_schedule(recipe, run.steps), corpus_batches(corpus, run)
     peak = recipe.learning_rate(model.config.d_model)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=peak, betas=recipe.betas, eps=recipe.eps, weight_decay=0.0, fused=True
+        model.parameters(),
+        lr=peak,
+        betas=recipe.betas,
+        eps=recipe.eps,
+        weight_decay=0.0,
+        fused=True,
     )
     parameters = list(model.parameters())
     for step in range(run.steps):

@@ -154,8 +154,7 @@ def score(
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown."""
     lines = ["| " + " | ".join(REPORTED) + " |", "|" + "---|" * len(REPORTED)]
-    for row in rows:
-        lines.append("| " + " | ".join(cell(row[name]) for name in REPORTED) + " |")
+    lines += ["| " + " | ".join(cell(row[name]) for name in REPORTED) + " |" for row in rows]
     return "\n".join(lines)
 
 
@@ -196,8 +195,8 @@ def summary(rows: list[dict[str, Any]]) -> str:
         if plain:
             ratio = statistics.median(plain) / statistics.median(errors)
             lines.append(
-                f"  L(C) baseline: median {statistics.median(plain):.2f}%, largest {max(plain):.2f}%;"
-                f" its median error is {ratio:.1f}x that of isoloss"
+                f"  L(C) baseline: median {statistics.median(plain):.2f}%,"
+                f" largest {max(plain):.2f}%; its median error is {ratio:.1f}x that of isoloss"
             )
     return "\n".join(lines)
 

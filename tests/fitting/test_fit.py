@@ -17,7 +17,10 @@ from isoloss.fitting.bootstrap import bootstrap_draws
 from isoloss.laws import get_law, law_names
 from isoloss.runs import Runs
 
-TRUTH = {"E": 1.7, "A": 60.0, "B": 90.0, "alpha": 0.3, "beta": 0.28, "k": 0.8, "gamma": 0.05}
+TRUTH = {
+    "E": 1.7, "A": 60.0, "B": 90.0, "alpha": 0.3, "beta": 0.28, "k": 0.8, "gamma": 0.05,
+    "c": 1.3, "n": -0.07, "d": -0.09, "nd": -0.01, "nn": 0.004, "dd": 0.005,
+}  # fmt: skip
 
 
 def table(law_name: str = "chinchilla", noise: float = 0.004, seed: int = 0) -> Runs:

@@ -16,7 +16,10 @@ DATA = {
     "D": np.array([2e7, 5e9, 1.4e12]),
     "C": np.array([1e14, 1e18, 6e23]),
 }
-VALUES = {"E": 1.7, "A": 400.0, "B": 900.0, "alpha": 0.34, "beta": 0.28, "k": 0.8, "gamma": -0.1}
+VALUES = {
+    "E": 1.7, "A": 400.0, "B": 900.0, "alpha": 0.34, "beta": 0.28, "k": 0.8, "gamma": -0.1,
+    "c": 1.3, "n": -0.07, "d": -0.09, "nd": -0.01, "nn": 0.004, "dd": 0.005,
+}  # fmt: skip
 
 
 def _theta(law: Law) -> np.ndarray:
@@ -85,7 +88,7 @@ def test_batches_of_parameters(name: str) -> None:
     np.testing.assert_array_equal(law.value(theta, DATA)[1], law.value(theta[1], DATA))
 
 
-@pytest.mark.parametrize("name", law_names())
+@pytest.mark.parametrize("name", [name for name in law_names() if get_law(name).amplitudes])
 def test_dividing_a_variable_changes_the_amplitudes_alone(name: str) -> None:
     law = get_law(name)
     moved = dict(zip(law.names, _theta(law), strict=True))

@@ -42,9 +42,7 @@ class Ladder:
 
     def part(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Ladder:
         """The runs of a mask or of indices."""
-        return Ladder(
-            n=self.n[chosen], d=self.d[chosen], c=self.c[chosen], loss=self.loss[chosen]
-        )
+        return Ladder(n=self.n[chosen], d=self.d[chosen], c=self.c[chosen], loss=self.loss[chosen])
 
     def columns(self) -> dict[str, Array]:
         """As the variables of laws."""

@@ -60,7 +60,8 @@ class Problem:
 
     def total(self, u: Array) -> Array:
         """The objective with its prior, (S,); infinite where the law has no value."""
-        loss = self.objective.loss(self.residual(u))
+        with np.errstate(over="ignore"):  # far from the runs; infinite is what it says
+            loss = self.objective.loss(self.residual(u))
         if self.weights is not None:
             loss = loss * self.weights
         total = loss.sum(axis=-1) + self._prior(u)

@@ -21,6 +21,8 @@ SETTLED = 1e-3
 NEGLIGIBLE = 1e-6
 """Residuals this small (relative to the loss) are zero: the objective says nothing more."""
 POLISHED = 4
+MOST_POLISHED = 12
+"""Promising points that are polished: the first number always, more until two agree."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +69,16 @@ def solve(
     better = order[: max(POLISHED, len(order) // 2)]
     u_better, value_better = descend(problem, u[better], iterations=150)
     best, best_value = u_better[0], np.inf
-    for candidate in _distinct(u_better, value_better):
-        polished, reached = _polish(problem, candidate)
+    floor = _negligible(problem)
+    for tried, index in enumerate(_distinct(value_better)):
+        near_best = value_better <= best_value + CLOSE * abs(best_value) + floor
+        if tried >= POLISHED and near_best.sum() > 1:
+            break  # confirmed by a second start; in a flat valley that takes more of them
+        polished, reached = _polish(problem, u_better[index])
+        u_better[index], value_better[index] = polished, reached
         if reached < best_value:
             best, best_value = polished, reached
     value[better] = value_better
-    floor = _negligible(problem)
     close = value <= best_value + CLOSE * abs(best_value) + floor
     others = ~close[better] & np.isfinite(value_better)
     settled = [relative_gradient(problem, point, floor) <= SETTLED for point in u_better[others]]
@@ -114,18 +120,14 @@ def _levels(values: Array) -> tuple[float, ...]:
     return tuple(found[:3])
 
 
-def _distinct(u: Array, value: Array) -> list[Array]:
-    """The best few points that are not copies of each other."""
-    chosen: list[Array] = []
-    values: list[float] = []
+def _distinct(value: Array) -> list[int]:
+    """Indices of the best points that are not copies of each other, at most `MOST_POLISHED`."""
+    chosen: list[int] = []
     for index in np.argsort(value, kind="stable").tolist():
-        if not np.isfinite(value[index]):
+        if not np.isfinite(value[index]) or len(chosen) == MOST_POLISHED:
             break
-        if all(abs(value[index] - v) > SAME * abs(v) for v in values):
-            chosen.append(u[index])
-            values.append(float(value[index]))
-        if len(chosen) == POLISHED:
-            break
+        if all(abs(value[index] - value[i]) > SAME * abs(value[i]) for i in chosen):
+            chosen.append(index)
     return chosen
 
 
