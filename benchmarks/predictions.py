@@ -21,7 +21,7 @@ from typing import Any
 from isoloss._files import write_json_atomic
 from isoloss.architecture import config_for_width
 from isoloss.corpus import Corpus
-from isoloss.ladders import LadderPlan
+from isoloss.ladders import LadderPlan, Trunk
 from isoloss.runs import RunStore
 from isoloss.studies import measurement
 from isoloss.studies.folder import StudyFolder, claimed, settle_spec
@@ -91,15 +91,21 @@ def predict_and_check(
                 infer(home, store, target, document, spec)[0]
                 for home, target in zip(homes, targets, strict=True)
             ]
+            train_side_by_side(folder, targets, store)
             largest = max(run.flops for run in plan.runs())
             rows = []
-            for home, target, prediction in zip(homes, targets, registered, strict=True):
-                measurement.verify(home, target, corpus, store)
+            for target, prediction in zip(targets, registered, strict=True):
                 row = store.get(target.verification.run_id)
                 outcome = settle_outcome(store, prediction, row)
                 rows.append(score(name, seed, target.verification, prediction, outcome, largest))
                 say(json.dumps(rows[-1]))
             return rows
+
+
+def train_side_by_side(folder: StudyFolder, targets: list[LadderPlan], store: RunStore) -> None:
+    """Train the targets in the ladder's worker processes."""
+    trunks = tuple(Trunk(runs=(target.verification,)) for target in targets)
+    measurement.climb(folder, replace(targets[0], trunks=trunks), store)
 
 
 def further_targets(plan: LadderPlan, corpus: Corpus) -> list[LadderPlan]:

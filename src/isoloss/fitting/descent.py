@@ -23,20 +23,13 @@ LONGEST_STEP = 4.0
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Fit `law` to `loss` (n,) or (S, n) at `data`, with row weights of the same shape.
-
-    `prior_mean` and `prior_sd` (P,) in search coordinates add ((u − mean)/sd)² times the squared
-    `prior_scale`, the size of a typical residual; an infinite sd means no prior.
-    """
+    """Fit `law` to `loss` (n,) or (S, n) at `data`, with row weights of the same shape."""
 
     law: Law
     data: Columns
     loss: Array
     objective: Objective
     weights: Array | None = None
-    prior_mean: Array | None = None
-    prior_sd: Array | None = None
-    prior_scale: float = 0.0
 
     def residual_and_jacobian(self, u: Array) -> tuple[Array, Array]:
         """Residuals (S, n) and their derivatives by u, (S, n, P)."""
@@ -59,12 +52,12 @@ class Problem:
             return value - self.loss
 
     def total(self, u: Array) -> Array:
-        """The objective with its prior, (S,); infinite where the law has no value."""
+        """The objective, (S,); infinite where the law has no value."""
         with np.errstate(over="ignore"):  # far from the runs; infinite is what it says
             loss = self.objective.loss(self.residual(u))
         if self.weights is not None:
             loss = loss * self.weights
-        total = loss.sum(axis=-1) + self._prior(u)
+        total = loss.sum(axis=-1)
         return np.where(np.isfinite(total), total, np.inf)
 
     def rows(self, kept: Mask) -> Problem:
@@ -74,12 +67,6 @@ class Problem:
         if weights is not None and weights.ndim == 2:
             weights = weights[kept]
         return replace(self, loss=loss, weights=weights)
-
-    def _prior(self, u: Array) -> Array | float:
-        if self.prior_mean is None or self.prior_sd is None:
-            return 0.0
-        away = (u - self.prior_mean) / self.prior_sd * self.prior_scale
-        return (away**2).sum(axis=-1)
 
     def gradient_and_hessian(self, u: Array) -> tuple[Array, Array]:
         """Gradient (S, P) and Gauss-Newton Hessian (S, P, P) of the objective."""
@@ -92,10 +79,6 @@ class Problem:
             transposed = np.swapaxes(jacobian, -1, -2)
             gradient = (transposed @ (residual * weight)[..., None])[..., 0]
             hessian = (transposed * curvature[..., None, :]) @ jacobian
-        if self.prior_mean is not None and self.prior_sd is not None:
-            stiffness = 2 * (self.prior_scale / self.prior_sd) ** 2
-            gradient = gradient + stiffness * (u - self.prior_mean)
-            hessian = hessian + np.diag(stiffness)
         return gradient, hessian
 
 

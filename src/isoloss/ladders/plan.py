@@ -104,7 +104,7 @@ def resolve_plan(
     seed: int = 0,
     noise_seeds: int = 3,
     workers: int = 2,
-    verify_threads: int = 2,
+    verify_threads: int = 1,
 ) -> LadderPlan:
     """Turn a size into runs; token counts stay within the unique tokens of the corpus.
 

@@ -1,4 +1,12 @@
-"""The bundled runs: a ladder that isoloss trained itself."""
+"""The bundled runs: a ladder that isoloss trained itself.
+
+The 28 runs of the ladder `standard` on the standard library of Python 3.11.7, made by
+
+    isoloss study --out STUDY
+    python -c "import isoloss as il; il.RunStore.open('STUDY/runs.sqlite').runs().to_csv('example.csv')"
+
+before the verification run was there.
+"""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class LadderSpec(_Frozen):
     noise_seeds: int = Field(default=3, ge=1, le=20)
     eval_tokens: int = Field(default=65_536, ge=128)
     workers: int = Field(default=2, ge=1, le=64)
-    verify_threads: int = Field(default=2, ge=1, le=64)
+    verify_threads: int = Field(default=1, ge=1, le=64)
 
 
 class RecipeSpec(_Frozen):
