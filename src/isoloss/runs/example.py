@@ -3,9 +3,9 @@
 The 28 runs of the ladder `standard` on the standard library of Python 3.11.7, made by
 
     isoloss study --out STUDY
-    python -c "import isoloss as il; il.RunStore.open('STUDY/runs.sqlite').runs().to_csv('example.csv')"
 
-before the verification run was there.
+and `il.RunStore.open("STUDY/runs.sqlite").runs().to_csv("example.csv")` before the verification
+run was there.
 """
 
 from __future__ import annotations
