@@ -59,6 +59,8 @@ def _call(module: ModuleType, name: str, words: list[str]) -> Answer:
     import typer.main
 
     command = typer.main.get_command(module.app)
+    while words[:1] == ["--json"]:  # known already; a group of commands does not take it itself
+        words = words[1:]
     asks_help = not {"--help", "-h"}.isdisjoint(words)
     shown = io.StringIO()
     try:

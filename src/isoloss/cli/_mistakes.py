@@ -59,7 +59,7 @@ def explain(error: BaseException, words: Sequence[str]) -> Problem:
         return Problem(
             code=error.code, message=error.message, hint=error.hint, exit_code=error.exit_code
         )
-    usage = _usage(error)
+    usage = _usage(error, words)
     if usage is not None:
         return usage
     return _environment(error) or Problem(
@@ -79,17 +79,29 @@ def _interrupted(words: Sequence[str]) -> Problem:
     )
 
 
-def _usage(error: BaseException) -> Problem | None:
+def _usage(error: BaseException, words: Sequence[str]) -> Problem | None:
     """A wrong flag or argument, found by the parser (Click's, or the copy inside Typer)."""
     names = {kind.__name__ for kind in type(error).__mro__}
     if "ClickException" not in names:
         return None
     message = str(getattr(error, "format_message")())  # noqa: B009
+    found = _value_given(words, getattr(getattr(error, "param", None), "opts", ()))
+    if found is not None and repr(found) not in message:
+        message += f", found {found!r}"
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", None) or "isoloss"
     return Problem(
         code="usage", message=message, hint=f"`{path} --help` shows what it takes.", exit_code=2
     )
+
+
+def _value_given(words: Sequence[str], options: Sequence[str]) -> str | None:
+    """What stands after an option, or after its `=`."""
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        name, equals, value = word.partition("=")
+        if name in options:
+            return value if equals else following
+    return None
 
 
 def _environment(error: BaseException) -> Problem | None:
