@@ -51,7 +51,7 @@ def test_the_text_bounds_the_size_and_that_is_told():
 
 def test_too_little_time_takes_the_smallest_and_warns():
     size, warnings = measurement.choose_size(spec(), text_of(10**9), Recipe(), SLOW)
-    assert size is SIZES[1]  # `tiny` has too few runs to predict from
+    assert size is SIZES[0]
     assert "6 were asked for" in warnings[0]
 
 

@@ -59,13 +59,12 @@ class LadderSize:
 SIZES: tuple[LadderSize, ...] = (
     LadderSize(
         name="tiny",
-        widths=(16, 32, 48),
-        min_steps=500,
+        widths=(16, 24, 32, 48),
         doublings=1.0,
         per_doubling=2,
-        cap_flops=3.2e11,
+        cap_flops=5.2e11,
         noise_cap_flops=1.2e11,
-        verify_width=48,
+        verify_width=64,
         verify_doublings=1.0,
     ),
     LadderSize(
