@@ -117,7 +117,8 @@ def log_prediction(
     columns = ladder.columns()
     data = {name: columns[name] for name in chosen.variables}
     problem = Problem(law=chosen, data=data, loss=ladder.loss, objective=LADDER_OBJECTIVE)
-    found = solve(problem, starts=STARTS, near=None if near is None else near[None])
+    start = None if near is None else near[None]
+    found = solve(problem, starts=STARTS, near=start, confirm=False)
     at = {name: point[name] for name in chosen.variables}
     return float(np.log(chosen.value(found.theta, at))[0])
 

@@ -49,7 +49,12 @@ class Optimum:
 
 
 def solve(
-    problem: Problem, *, starts: int = 64, seed: int = 0, near: Array | None = None
+    problem: Problem,
+    *,
+    starts: int = 64,
+    seed: int = 0,
+    near: Array | None = None,
+    confirm: bool = True,
 ) -> Optimum:
     """Minimise a problem from many starts, and polish the best to full precision.
 
@@ -58,6 +63,7 @@ def solve(
         starts: space-filling starts.
         seed: seeds them.
         near: further starts, parameters (K, P).
+        confirm: polish several points until two agree; without it the best one only.
     """
     coordinates = Coordinates.of(problem.law)
     u0 = coordinates.u(draw_starts(problem.law, problem.data, problem.loss, starts, seed))
@@ -72,7 +78,7 @@ def solve(
     floor = _negligible(problem)
     for tried, index in enumerate(_distinct(value_better)):
         near_best = value_better <= best_value + CLOSE * abs(best_value) + floor
-        if tried >= POLISHED and near_best.sum() > 1:
+        if tried and (not confirm or (tried >= POLISHED and near_best.sum() > 1)):
             break  # confirmed by a second start; in a flat valley that takes more of them
         polished, reached = _polish(problem, u_better[index])
         u_better[index], value_better[index] = polished, reached
