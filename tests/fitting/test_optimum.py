@@ -192,19 +192,3 @@ def test_near_may_lie_outside_the_domain() -> None:
     found = solve(problem, near=np.array([[-1.0, 0.0, 10.0, 9.0, 0.3]]), starts=16)
     assert found.starts == 17
     assert found.value == pytest.approx(solve(problem).value, rel=1e-9)
-
-
-def test_priors_pull() -> None:
-    problem = grid("chinchilla", noise=0.01)
-    centre = Coordinates.of(problem.law).u(np.array([TRUTH[n] for n in problem.law.names]))
-    spread = np.array([np.inf, np.inf, np.inf, 1e-4, np.inf])
-    held = Problem(
-        law=problem.law,
-        data=problem.data,
-        loss=problem.loss,
-        objective=problem.objective,
-        prior_mean=centre,
-        prior_sd=spread,
-        prior_scale=0.01,
-    )
-    assert solve(held).theta[3] == pytest.approx(0.3, rel=1e-3)
