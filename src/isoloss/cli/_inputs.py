@@ -85,6 +85,16 @@ def read_results(source: str) -> dict[str, Any]:
     return load_results(path if path.is_dir() else path.parent)
 
 
+def read_report(source: str) -> tuple[dict[str, Any], Path]:
+    """The results that a page shows, and the folder where it goes unless told otherwise."""
+    path = Path(source)
+    if path.is_dir() or path.name == "study.json":
+        return read_results(source), path if path.is_dir() else path.parent
+    from isoloss.studies.results import results_of_table
+
+    return results_of_table(read_runs(source), source), Path()
+
+
 def open_store(source: str) -> RunStore:
     """An existing store: a database file, a URL, or the one in a study folder."""
     from isoloss.runs import RunStore

@@ -15,22 +15,29 @@ app = new_app()
 
 @app.command()
 def command(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="The folder of a finished study.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY|TABLE", help="A finished study's folder, a run table, or `example`."
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="PAGE", help="The page; report.html in the study's folder."
+            "-o",
+            "--output",
+            metavar="PAGE",
+            help="The page; report.html in the study's folder, or here for a table.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> Answer:
     """Write one HTML page that needs no network: charts, tables, definitions, provenance."""
-    from isoloss.cli._inputs import existing, read_results
+    from isoloss.cli._inputs import read_report
     from isoloss.reports import summary_text, write_report
 
-    results = read_results(study)
-    folder = existing(study)
-    page = output or (folder if folder.is_dir() else folder.parent) / "report.html"
+    results, folder = read_report(source)
+    page = output or folder / "report.html"
     write_report(results, page)
     return Answer(
         document={"paths": {"report": str(page)}}, text=f"{summary_text(results)}\n\nSaved {page}"

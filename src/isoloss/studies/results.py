@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from isoloss.corpus import Corpus
     from isoloss.fitting import Fit, Forecast
     from isoloss.ladders import LadderPlan
+    from isoloss.runs import Runs
 
 SCHEMA_VERSION = 1
 BUDGETS = (1, 10, 100)
@@ -86,6 +87,49 @@ def assemble(
         "warnings": _warnings(document, runs, best),
         "paths": folder.paths(),
     }  # fmt: skip
+
+
+def results_of_table(runs: Runs, name: str) -> dict[str, Any]:
+    """What a run table alone tells, in the shape of a study's results: laws, backtest, plans.
+
+    The laws are weighed for a run of twice the parameters and twice the tokens of the table's
+    most expensive one. There is no corpus and no registered prediction.
+
+    Raises:
+        DataError: fewer than eight usable runs, or no column for N, D or C.
+    """
+    from isoloss.fitting import forecast
+
+    used = runs.used()
+    n, d, c = (used.vector(variable) for variable in "NDC")
+    top = int(np.argmax(c))
+    found = forecast(runs, n=2 * n[top], d=2 * d[top], flops=4 * c[top])
+    best = found.fits[found.best]
+    ids = [str(run_id) for run_id in used.to_frame()["run_id"]]
+    rows = [{**row, "role": "ladder"} for row in runs.rows()]
+    definitions = {
+        "N": f"{best.n_convention}: how the table counts parameters.",
+        "C": f"{best.flops_convention or 'as given'}: how the table counts training FLOP.",
+        "D": DEFINITIONS["D"].partition(";")[0] + ".",
+        "L": f"As given, in {used.constant('loss_unit') or 'nats per token'}.",
+    }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "study": {"name": name},
+        "runs": rows,
+        "fit": best.to_dict(),
+        "forms": _forms(found),
+        "backtest": _backtest(found, ids),
+        "backtest_reason": found.backtest_reason,
+        "noise": found.noise.to_dict(),
+        "uncertainty": dict(found.uncertainty),
+        "curves": _curves(best, found),
+        "residuals": _residuals(best, found, ids),
+        "plans": _plans(best, found.flops),
+        "definitions": definitions,
+        "provenance": {"run table": name, "hash": runs.hash()},
+        "warnings": [] if best.trusted else [f"the fit is not to be trusted: {best.status}"],
+    }
 
 
 def corpus_facts(corpus: Corpus) -> dict[str, Any]:
