@@ -1,4 +1,4 @@
-"""A fit in files: readable JSON, and its draws beside it in an `.npz` without pickle."""
+"""A fit in files: readable JSON, and draws and rows beside it in an `.npz` without pickle."""
 
 from __future__ import annotations
 
@@ -15,31 +15,46 @@ import numpy as np
 
 from isoloss._files import write_bytes_atomic, write_json_atomic
 from isoloss.errors import DataError, NotFoundError, UsageError
+from isoloss.fitting.constraints import Constraints
 from isoloss.fitting.objective import Objective
-from isoloss.fitting.result import FORMAT, Check, Estimate, Fit, ObjectiveValue
+from isoloss.fitting.result import FORMAT, Check, Estimate, Fit, FittedRows, ObjectiveValue
 from isoloss.laws import Law, get_law, law_names
 from isoloss.laws.law import Array
 
 
-def draws_path(path: Path) -> Path:
-    """Where the draws of a fit lie."""
+def arrays_path(path: Path) -> Path:
+    """Where the draws and the fitted rows lie."""
     return path.with_suffix(".npz")
 
 
 def save_fit(fit: Fit, path: Path) -> None:
-    """Write the draws, then the JSON with their hash."""
-    if draws_path(path) == path:
+    """Write the arrays, then the JSON with their hash."""
+    beside = arrays_path(path)
+    if beside == path:
         raise UsageError(
             f"{path}: a fit is saved as JSON, its draws as .npz beside it",
             hint=f"Use {path.with_suffix('.json')}.",
         )
     document = fit.to_dict()
+    arrays = _rows_as_arrays(fit.data)
     if fit.draws is not None:
+        arrays["draws"] = fit.draws
+    if arrays:
         buffer = io.BytesIO()
-        np.savez(buffer, draws=fit.draws)
-        write_bytes_atomic(draws_path(path), buffer.getvalue())
-        document["draws_sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        write_bytes_atomic(beside, buffer.getvalue())
+        document["arrays_sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
     write_json_atomic(path, document)
+
+
+def _rows_as_arrays(rows: FittedRows | None) -> dict[str, Any]:
+    if rows is None:
+        return {}
+    arrays: dict[str, Any] = {f"column_{name}": column for name, column in rows.columns.items()}
+    arrays |= {"values": rows.values, "clusters": rows.clusters, "run_ids": np.array(rows.run_ids)}
+    if rows.weights is not None:
+        arrays["weights"] = rows.weights
+    return arrays
 
 
 def load_fit(path: Path) -> Fit:
@@ -49,8 +64,7 @@ def load_fit(path: Path) -> Fit:
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}")
         law = _law(document)
-        draws, reason = _load_draws(path, document, len(law.names))
-        return _from_dict(document, law, draws, reason)
+        return _from_dict(document, law, *_load_arrays(path, document))
     except FileNotFoundError as error:
         raise NotFoundError(f"{path}: no such fit") from error
     except OSError as error:
@@ -77,28 +91,48 @@ def _law(document: Mapping[str, Any]) -> Law:
     return law
 
 
-def _load_draws(
-    path: Path, document: Mapping[str, Any], parameters: int
-) -> tuple[Array | None, str]:
-    if "draws_sha256" not in document:
-        return None, str(document.get("draws_reason", "the fit was saved without draws"))
-    beside = draws_path(path)
+def _load_arrays(path: Path, document: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """The arrays beside a fit; none with the reason where they are lost."""
+    if "arrays_sha256" not in document:
+        return {}, str(document.get("draws_reason", "the fit was saved without draws"))
+    beside = arrays_path(path)
     try:
         data = beside.read_bytes()
     except FileNotFoundError:
-        return None, f"{beside.name} is missing beside the fit"
+        return {}, f"{beside.name} is missing beside the fit"
     except OSError as error:
-        return None, f"{beside.name} cannot be read ({error.strerror or error})"
-    if hashlib.sha256(data).hexdigest() != document["draws_sha256"]:
-        return None, f"{beside.name} is damaged or belongs to another fit"
+        return {}, f"{beside.name} cannot be read ({error.strerror or error})"
+    if hashlib.sha256(data).hexdigest() != document["arrays_sha256"]:
+        return {}, f"{beside.name} is damaged or belongs to another fit"
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            draws = np.asarray(archive["draws"], dtype=np.float64)
+            return {name: archive[name] for name in archive.files}, ""
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None, f"{beside.name} is damaged"
+        return {}, f"{beside.name} is damaged"
+
+
+def _draws(
+    arrays: Mapping[str, Any], document: Mapping[str, Any], reason: str, parameters: int
+) -> tuple[Array | None, str]:
+    if "draws" not in arrays:
+        return None, reason or str(document.get("draws_reason", ""))
+    draws = np.asarray(arrays["draws"], dtype=np.float64)
     if draws.ndim != 2 or draws.shape[1] != parameters:
-        return None, f"{beside.name} holds other parameters"
+        return None, "the draws beside the fit are those of other parameters"
     return draws, ""
+
+
+def _rows(arrays: Mapping[str, Any], law: Law, target: str) -> FittedRows | None:
+    if "values" not in arrays:
+        return None
+    return FittedRows(
+        columns={name: arrays[f"column_{name}"] for name in law.variables},
+        values=arrays["values"],
+        target=target,
+        weights=arrays.get("weights"),
+        clusters=arrays["clusters"],
+        run_ids=tuple(str(run_id) for run_id in arrays["run_ids"]),
+    )
 
 
 def _number(value: float | None) -> float:
@@ -119,23 +153,28 @@ def _estimate(stored: Mapping[str, Any]) -> Estimate:
         high=_number(stored["high"]),
         at_bound=bool(stored["at_bound"]),
         reason=str(stored.get("low_reason", "")),
+        tied_to=str(stored.get("tied_to", "")),
     )
 
 
-def _from_dict(document: Mapping[str, Any], law: Law, draws: Array | None, reason: str) -> Fit:
-    stored = document["objective"]
-    objective = Objective(name=stored["name"], delta=stored["delta"], residual=stored["residual"])
+def _from_dict(
+    document: Mapping[str, Any], law: Law, arrays: Mapping[str, Any], reason: str
+) -> Fit:
+    stored = dict(document["objective"])
+    value = _finite(stored.pop("value"))
     params = {name: _estimate(document["params"][name]) for name in law.names}
+    constraints = Constraints(**document["constraints"])
+    constraints.check(law)
+    draws, reason = _draws(arrays, document, reason, len(law.names))
+    target = str(document["target"])
     return Fit(
         law=law,
         theta=np.array([estimate.value for estimate in params.values()]),
         params=params,
-        objective=ObjectiveValue(
-            name=objective.name,
-            delta=objective.delta,
-            residual=objective.residual,
-            value=_finite(stored["value"]),
-        ),
+        constraints=constraints,
+        objective=ObjectiveValue(spec=Objective(**stored), value=value),
+        target=target,
+        data=_rows(arrays, law, target),
         status=str(document["status"]),
         trusted=bool(document["trusted"]),
         checks=tuple(Check(**check) for check in document["checks"]),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal, get_args
 
 import numpy as np
 
+from isoloss.errors import UsageError
 from isoloss.fitting.coordinates import Coordinates
 from isoloss.fitting.descent import Problem, descend
 from isoloss.laws.law import Array, Counts
@@ -14,15 +16,31 @@ WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
 """Six-point weights (±) of Webb 2023 (doi:10.1111/caje.12661): good with few clusters."""
 
 
+Resampling = Literal["auto", "case", "cluster", "wild"]
+
+
 def bootstrap_draws(
-    problem: Problem, theta: Array, clusters: Counts, count: int, seed: int
+    problem: Problem,
+    theta: Array,
+    clusters: Counts,
+    count: int,
+    seed: int,
+    resample: Resampling = "auto",
 ) -> Array:
     """Refit resampled data, all resamples at once; returns parameters (count, P).
 
-    Rows of one cluster (one trunk) move together. Where every row is a cluster of its own, rows
-    are drawn with replacement; otherwise residuals are multiplied by one Webb weight a cluster
-    (wild bootstrap), because drawing few clusters leaves some fits without a width.
+    `case` draws rows with replacement, `cluster` whole clusters (one trunk, or the checkpoints
+    of one run), and `wild` multiplies residuals by one Webb weight a cluster. `auto` draws rows
+    where every row is a cluster of its own; otherwise it is `wild`, because drawing few clusters
+    leaves some fits without a width.
+
+    Raises:
+        UsageError: another name.
     """
+    if resample not in get_args(Resampling):
+        raise UsageError(
+            f"unknown resampling {resample!r}", hint=f"Use {', '.join(get_args(Resampling))}."
+        )
     coordinates = Coordinates.of(problem.law)
     rng = np.random.default_rng(seed)
     u = coordinates.u(theta)
@@ -30,9 +48,14 @@ def bootstrap_draws(
     groups = int(index.max()) + 1
     n = len(problem.loss)
     start = np.repeat(u[None], count, axis=0)
-    if groups == n:
-        drawn = rng.multinomial(n, np.full(n, 1 / n), size=count).astype(float)
-        resampled = replace(problem, weights=drawn)
+    if resample == "auto":
+        resample = "case" if groups == n else "wild"
+    if resample == "case":
+        index, groups = np.arange(n), n
+    if resample in ("case", "cluster"):
+        drawn = rng.multinomial(groups, np.full(groups, 1 / groups), size=count).astype(float)
+        given = 1.0 if problem.weights is None else problem.weights
+        resampled = replace(problem, weights=drawn[:, index] * given)
     else:
         values = np.concatenate([-WEBB[::-1], WEBB])
         weights = values[rng.integers(0, 6, size=(count, groups))][:, index]

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from isoloss.errors import DataError, UsageError
-from isoloss.fitting.bootstrap import bootstrap_draws
+from isoloss.fitting.bootstrap import Resampling, bootstrap_draws
 from isoloss.fitting.checks import all_checks
-from isoloss.fitting.descent import Problem
+from isoloss.fitting.constraints import Constraints, expanded, reduced_law
 from isoloss.fitting.objective import LossName, Objective, ResidualName
 from isoloss.fitting.optimum import Optimum, solve
 from isoloss.fitting.result import (
     Check,
     Estimate,
     Fit,
+    FittedRows,
     ObjectiveValue,
     check_level,
     too_few_draws,
@@ -33,10 +36,17 @@ def fit(
     runs: Runs,
     law: str | Law = "chinchilla",
     *,
+    target: str | None = None,
     objective: LossName = "huber",
     delta: float = 1e-3,
     residual: ResidualName = "log",
+    tau: float = 0.9,
+    nu: float = 4.0,
+    weights: str | None = None,
+    fixed: Mapping[str, float] | None = None,
+    tied: Mapping[str, str] | None = None,
     bootstrap: int = 1000,
+    resample: Resampling = "auto",
     level: float = 0.9,
     seed: int = 0,
     n: str | None = None,
@@ -46,15 +56,23 @@ def fit(
     Args:
         runs: the table.
         law: a name (`isoloss.laws.law_names()`), a formula, or a `Law`.
-        objective, delta, residual: what is minimised (`isoloss.fitting.Objective`).
+        target: the column that the law predicts; the law's own (`loss` for most) if left out.
+        objective, delta, residual, tau, nu: what is minimised (`isoloss.fitting.Objective`).
+        weights: a column of positive weights of the rows in the objective.
+        fixed: values of parameters that are not fitted, such as `{"E": 1.69}`.
+        tied: parameters that equal another one, such as `{"beta": "alpha"}`.
         bootstrap: resamples for the intervals; 0 for none.
+        resample: `case` draws rows, `cluster` draws whole clusters (a trunk, a run's
+            checkpoints, seeds of one configuration), `wild` multiplies the residuals of each
+            cluster by one random weight; `auto` is `case` without clusters, else `wild`.
         level: of the intervals.
         seed: of starts and resamples; the same seed gives the same fit.
         n: which column is N; `params_matmul` where every row has it.
 
     Raises:
         DataError: fewer runs than parameters, or a column that the law needs is missing.
-        UsageError: an unknown objective, a level outside (0, 1), a negative count.
+        UsageError: an unknown objective, a level outside (0, 1), a negative count, an unknown
+            parameter in `fixed` or `tied`.
 
     >>> import isoloss as il
     >>> il.fit(il.example_runs(), "chinchilla", bootstrap=0).n_rows > 10
@@ -64,49 +82,53 @@ def fit(
     if bootstrap < 0 or seed < 0:
         name, value = ("bootstrap", bootstrap) if bootstrap < 0 else ("seed", seed)
         raise UsageError(f"{name} must not be negative, found {value}")
-    spec = Objective(name=objective, delta=delta, residual=residual)
+    spec = Objective(name=objective, delta=delta, residual=residual, tau=tau, nu=nu)
     used = runs.used()
     chosen = get_law(law, _own_columns(used))
-    if len(used) <= len(chosen.parameters):
+    constraints = Constraints(dict(fixed or {}), dict(tied or {}))
+    free = reduced_law(chosen, constraints)
+    if len(used) <= len(free.parameters):
         raise DataError(
-            f"{len(used)} usable runs cannot fix the {len(chosen.parameters)} parameters of"
+            f"{len(used)} usable runs cannot fix the {len(free.parameters)} parameters of"
             f" {chosen.name!r}",
-            hint="Add runs, or use a law with fewer parameters.",
+            hint="Add runs, use a law with fewer parameters, or fix or tie some of them.",
         )
-    data = {v: used.vector(v, n=n) for v in chosen.variables}
-    problem = Problem(law=chosen, data=data, loss=used.vector("loss"), objective=spec)
+    rows = _rows(used, chosen, target or chosen.target, weights, n)
+    _refuse_signs(rows, spec)
+    problem = rows.problem(free, spec)
     optimum = solve(problem, seed=seed)
     if not math.isfinite(optimum.value):
         raise DataError(
             f"the law {chosen.name!r} has no value at these runs, from any start",
             hint="Look for logarithms or powers of what is not positive in the formula.",
         )
-    clusters = used.clusters()
-    extra = _extra_columns(used, data, n)
-    checks = all_checks(problem, optimum, clusters, extra)
+    extra = _extra_columns(used, dict(rows.columns), n)
+    checks = all_checks(problem, optimum, rows.clusters, extra)
     draws, reason = None, "the fit was made without bootstrap (bootstrap=0)"
     if bootstrap:
-        draws = bootstrap_draws(problem, optimum.theta, clusters, bootstrap, seed)
+        draws = bootstrap_draws(problem, optimum.theta, rows.clusters, bootstrap, seed, resample)
         reason = too_few_draws(len(draws), level)
     status, trusted = _status(checks)
+    estimates = _estimates(free, optimum, draws, reason, level)
     return Fit(
         law=chosen,
-        theta=optimum.theta,
-        params=_estimates(chosen, optimum, draws, reason, level),
-        objective=ObjectiveValue(
-            name=objective, delta=delta, residual=residual, value=optimum.value
-        ),
+        theta=expanded(chosen, constraints, optimum.theta),
+        params=_with_constraints(chosen, constraints, estimates),
+        constraints=constraints,
+        objective=ObjectiveValue(spec=spec, value=optimum.value),
+        target=rows.target,
+        data=rows,
         status=status,
         trusted=trusted,
         checks=checks,
-        draws=draws,
+        draws=None if draws is None else expanded(chosen, constraints, draws),
         draws_reason="" if draws is not None else reason,
         n_convention=_n_convention(used, chosen, n),
         flops_convention=str(used.constant("flops_convention") or ""),
         n_rows=len(used),
         seed=seed,
         level=level,
-        ranges={k: (float(v.min()), float(v.max())) for k, v in {**data, **extra}.items()},
+        ranges={k: (float(v.min()), float(v.max())) for k, v in {**rows.columns, **extra}.items()},
         family=_family(used),
         scatter=_scatter(problem, optimum),
         runs_hash=runs.hash(),
@@ -117,6 +139,44 @@ def fit(
             "gradient_norm": optimum.gradient_norm,
         },
     )
+
+
+def _rows(used: Runs, law: Law, target: str, weights: str | None, n: str | None) -> FittedRows:
+    """What the fit sees of the used rows.
+
+    Raises:
+        DataError: a column is missing or empty, or weights are not positive.
+    """
+    weight = None
+    if weights is not None:
+        weight = used.vector(weights)
+        if not ((weight > 0) & np.isfinite(weight)).all():
+            raise DataError(
+                f"weights must be positive numbers; column {weights!r} has {weight.min():g}"
+            )
+    return FittedRows(
+        columns={v: used.vector(v, n=n) for v in law.variables},
+        values=used.vector(target),
+        target=target,
+        weights=weight,
+        clusters=used.clusters(),
+        run_ids=tuple(str(run_id) for run_id in used.to_frame()["run_id"]),
+    )
+
+
+def _refuse_signs(rows: FittedRows, objective: Objective) -> None:
+    """Log residuals need positive values.
+
+    Raises:
+        DataError: naming the first run whose value is not positive.
+    """
+    wrong = np.flatnonzero(~(rows.values > 0))
+    if objective.residual == "log" and len(wrong):
+        raise DataError(
+            f"run {rows.run_ids[wrong[0]]!r}: {rows.target} is {rows.values[wrong[0]]:g};"
+            " log residuals need positive values",
+            hint='Fit it with residual="raw" (--residual raw), or leave the run out.',
+        )
 
 
 def _own_columns(used: Runs) -> tuple[str, ...]:
@@ -184,6 +244,28 @@ def _estimates(
             at_bound=at_bound,
             reason=why,
         )
+    return result
+
+
+def _with_constraints(
+    law: Law, constraints: Constraints, free: Mapping[str, Estimate]
+) -> dict[str, Estimate]:
+    """Estimates of all parameters, in the order of the law."""
+    result: dict[str, Estimate] = {}
+    for name in law.names:
+        if name in constraints.fixed:
+            result[name] = Estimate(
+                value=constraints.fixed[name],
+                stderr=math.nan,
+                low=math.nan,
+                high=math.nan,
+                at_bound=False,
+                reason="fixed, not fitted",
+            )
+        elif name in constraints.tied:
+            result[name] = replace(free[constraints.tied[name]], tied_to=constraints.tied[name])
+        else:
+            result[name] = free[name]
     return result
 
 

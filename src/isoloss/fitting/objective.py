@@ -10,41 +10,61 @@ import numpy as np
 from isoloss.errors import UsageError
 from isoloss.laws.law import Array
 
-LossName = Literal["huber", "squared", "absolute"]
+LossName = Literal["huber", "squared", "absolute", "asymmetric", "student"]
 ResidualName = Literal["log", "raw"]
+OBJECTIVES = ("huber", "squared", "absolute", "asymmetric", "student")
 SMOOTHING = 1e-9
 """The absolute loss is minimised as a Huber loss that turns linear this early."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """A loss of residuals.
+    """A loss of residuals r = prediction − measured.
 
     Attributes:
         name: `huber` (r²/2 up to `delta`, then delta·(|r| − delta/2); Huber 1964), `squared`
-            (r²) or `absolute` (|r|).
-        delta: where Huber turns from square to line.
+            (r²), `absolute` (|r|), `asymmetric` (the Huber loss times 2·tau where the law lies
+            above a run and 2·(1 − tau) where it lies below: with tau near 1 the law becomes the
+            lower envelope of the runs; the smoothed check function of Koenker and Bassett 1978)
+            or `student` ((nu + 1)/2 · log(1 + r²/(nu·delta²)), Student's t with scale `delta`;
+            Lange, Little and Taylor 1989).
+        delta: where Huber turns from square to line; the scale of `student`.
         residual: `log` takes log prediction − log loss, `raw` prediction − loss.
+        tau: of `asymmetric`, between 0 and 1; at .5 it is Huber's loss.
+        nu: degrees of freedom of `student`.
     """
 
     name: LossName = "huber"
     delta: float = 1e-3
     residual: ResidualName = "log"
+    tau: float = 0.9
+    nu: float = 4.0
 
     def __post_init__(self) -> None:
-        if self.name not in ("huber", "squared", "absolute"):
+        if self.name not in OBJECTIVES:
             raise UsageError(
-                f"unknown objective {self.name!r}", hint="Use huber, squared or absolute."
+                f"unknown objective {self.name!r}", hint=f"Use one of {', '.join(OBJECTIVES)}."
             )
         if self.residual not in ("log", "raw"):
             raise UsageError(f"unknown residual {self.residual!r}", hint="Use log or raw.")
-        if not (self.delta > 0 and np.isfinite(self.delta)):
-            raise UsageError(f"delta must be positive, found {self.delta}")
+        for what, value in (("delta", self.delta), ("nu", self.nu)):
+            if not (value > 0 and np.isfinite(value)):
+                raise UsageError(f"{what} must be positive, found {value}")
+        if not 0 < self.tau < 1:
+            raise UsageError(f"tau must lie between 0 and 1, found {self.tau}")
 
-    @property
-    def turn(self) -> float:
-        """Where the loss turns from square to line."""
-        return {"huber": self.delta, "squared": np.inf, "absolute": SMOOTHING}[self.name]
+    def describe(self) -> str:
+        """In words, with the constants that matter.
+
+        >>> Objective(name="student", delta=0.01).describe()
+        'student, nu 4, scale 0.01, log residuals, summed'
+        """
+        constants = {
+            "huber": f", delta {self.delta:g}",
+            "asymmetric": f", tau {self.tau:g}, delta {self.delta:g}",
+            "student": f", nu {self.nu:g}, scale {self.delta:g}",
+        }.get(self.name, "")
+        return f"{self.name}{constants}, {self.residual} residuals, summed"
 
     def loss(self, residual: Array) -> Array:
         """Loss of each residual, same shape."""
@@ -53,7 +73,11 @@ class Objective:
             return size**2
         if self.name == "absolute":
             return size
-        return np.where(size <= self.delta, size**2 / 2, self.delta * (size - self.delta / 2))
+        if self.name == "student":
+            with np.errstate(over="ignore"):
+                return (self.nu + 1) / 2 * np.log1p((size / self.delta) ** 2 / self.nu)
+        huber = np.where(size <= self.delta, size**2 / 2, self.delta * (size - self.delta / 2))
+        return huber * self._side(residual) if self.name == "asymmetric" else huber
 
     def weight(self, residual: Array) -> Array:
         """Derivative of the loss over the residual: the weights of reweighted least squares."""
@@ -62,7 +86,10 @@ class Objective:
             return np.full_like(size, 2.0)
         if self.name == "absolute":
             return 1 / np.maximum(size, SMOOTHING)
-        return np.minimum(1.0, self.delta / np.maximum(size, 1e-300))
+        if self.name == "student":
+            return (self.nu + 1) / (self.nu * self.delta**2 + size**2)
+        huber = np.minimum(1.0, self.delta / np.maximum(size, 1e-300))
+        return huber * self._side(residual) if self.name == "asymmetric" else huber
 
     def curvature(self, residual: Array) -> Array:
         """Weights of the Hessian that the search uses: between Newton's and reweighted ones.
@@ -71,4 +98,10 @@ class Objective:
         reweighted ones converge slowly. A fifth of the latter took half the time.
         """
         weight = self.weight(residual)
-        return np.where(weight < 1.0, 0.2 * weight, weight) if self.name == "huber" else weight
+        if self.name not in ("huber", "asymmetric"):
+            return weight
+        return np.where(np.abs(residual) > self.delta, 0.2 * weight, weight)
+
+    def _side(self, residual: Array) -> Array:
+        """Weight of the side of the law on which a run lies."""
+        return np.where(residual > 0, 2 * self.tau, 2 * (1 - self.tau))

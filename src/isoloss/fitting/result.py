@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from isoloss.errors import UsageError
+from isoloss.fitting.constraints import Constraints
+from isoloss.fitting.descent import Problem
+from isoloss.fitting.objective import Objective
 from isoloss.laws import Law
-from isoloss.laws.law import Array
+from isoloss.laws.law import Array, Counts
 
 SCHEMA_VERSION = 1
 FORMAT = "isoloss-fit-1"
@@ -29,6 +32,7 @@ class Estimate:
     high: float
     at_bound: bool
     reason: str = ""
+    tied_to: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
@@ -39,6 +43,7 @@ class Estimate:
                 "low": self.low,
                 "high": self.high,
                 "at_bound": self.at_bound,
+                **({"tied_to": self.tied_to} if self.tied_to else {}),
             },
             self.reason,
         )
@@ -124,10 +129,57 @@ class Prediction:
 class ObjectiveValue:
     """The objective and its value at the optimum, summed over rows."""
 
-    name: str
-    delta: float
-    residual: str
+    spec: Objective
     value: float
+
+    @property
+    def name(self) -> str:
+        """Of the objective."""
+        return self.spec.name
+
+    @property
+    def delta(self) -> float:
+        """Where Huber turns from square to line; the scale of Student's t."""
+        return self.spec.delta
+
+    @property
+    def residual(self) -> str:
+        """`log` or `raw`."""
+        return self.spec.residual
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
+        return {**asdict(self.spec), "value": self.value}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedRows:
+    """The rows that a fit saw: what refits, profiles and influences start from.
+
+    Attributes:
+        columns: each variable of the law (n,).
+        values: what the law predicts (n,), the column `target`.
+        weights: of the rows in the objective (n,), or None.
+        clusters: one integer a row (n,); rows that share it are not independent.
+        run_ids: of the rows.
+    """
+
+    columns: Mapping[str, Array]
+    values: Array
+    target: str
+    weights: Array | None
+    clusters: Counts
+    run_ids: tuple[str, ...]
+
+    def problem(self, law: Law, objective: Objective) -> Problem:
+        """The fit of a law to these rows."""
+        return Problem(
+            law=law,
+            data=self.columns,
+            loss=self.values,
+            objective=objective,
+            weights=self.weights,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -137,7 +189,9 @@ class Fit:
     Attributes:
         law: the law; `theta` (P,): its parameters in order.
         params: the same by name, with intervals at `level`.
+        constraints: parameters that were fixed or tied.
         objective: what was minimised and the value reached.
+        target: the column that the law predicts.
         status: one sentence; `trusted`: converged and identified.
         checks: what was looked at.
         draws: parameters of bootstrap fits (R, P), or None with `draws_reason`.
@@ -146,12 +200,15 @@ class Fit:
         family: vocab_size, context_length, n_layer where all rows share the ladder's shapes.
         scatter: standard deviation of the log residuals, with degrees of freedom taken off.
         runs_hash: of the table that was fitted.
+        data: the rows that were fitted; None for a fit that was loaded without its `.npz`.
     """
 
     law: Law
     theta: Array
     params: Mapping[str, Estimate]
+    constraints: Constraints
     objective: ObjectiveValue
+    target: str
     status: str
     trusted: bool
     checks: tuple[Check, ...]
@@ -167,6 +224,7 @@ class Fit:
     scatter: float
     runs_hash: str
     evidence: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    data: FittedRows | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={e.value:.4g}" for name, e in self.params.items())
@@ -278,12 +336,9 @@ class Fit:
             "n_convention": self.n_convention or None,
             "flops_convention": self.flops_convention or None,
             "params": {name: estimate.to_dict() for name, estimate in self.params.items()},
-            "objective": {
-                "name": self.objective.name,
-                "delta": self.objective.delta,
-                "residual": self.objective.residual,
-                "value": self.objective.value,
-            },
+            "constraints": asdict(self.constraints),
+            "objective": self.objective.to_dict(),
+            "target": self.target,
             "status": self.status,
             "trusted": self.trusted,
             "checks": [check.to_dict() for check in self.checks],

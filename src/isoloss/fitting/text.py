@@ -33,11 +33,11 @@ def fit_text(fit: Fit) -> str:
         stderr = "" if math.isnan(estimate.stderr) else f"{estimate.stderr:.3g}"
         note = "  at its bound" if estimate.at_bound else ""
         lines.append(f"{name:<8}{estimate.value:>12.6g}{stderr:>12}   {band}{note}")
-    delta = f", delta {fit.objective.delta:g}" if fit.objective.name == "huber" else ""
     lines += [
         "",
-        f"objective {fit.objective.value:.10g} ({fit.objective.name}{delta},"
-        f" {fit.objective.residual} residuals, summed)",
+        *textwrap.wrap(
+            f"objective {fit.objective.value:.10g} ({fit.objective.spec.describe()})", WIDTH
+        ),
         *textwrap.wrap(f"status: {fit.status}", WIDTH, subsequent_indent="  "),
     ]
     failed = [check for check in fit.checks if not check.passed]

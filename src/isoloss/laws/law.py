@@ -53,6 +53,7 @@ class Law:
             parameter's name, with a minus where the variable multiplies, or a number); dividing
             a variable by a constant then changes the amplitude alone.
         log_amplitudes: the same for parameters that are logarithms of amplitudes.
+        target: the column of the run table that it predicts.
         reference: paper and equation.
         note: when to use it, and when it misleads.
     """
@@ -67,10 +68,10 @@ class Law:
     value: Function = field(repr=False, compare=False)
     jacobian: Function = field(repr=False, compare=False)
     linear: tuple[str, ...] = ()
+    target: str = "loss"
     amplitudes: Mapping[str, Mapping[str, str]] = field(
         default_factory=dict[str, Mapping[str, str]], repr=False, compare=False
     )
-
     log_amplitudes: Mapping[str, Mapping[str, str]] = field(
         default_factory=dict[str, Mapping[str, str]], repr=False, compare=False
     )
