@@ -1,6 +1,7 @@
 # make study [ARGS="--minutes 3"]   measure a scaling law; makes the environment first
 # make setup                        the same environment, with what tests and linters want
 # make test, make lint              what .ci/run runs
+# make laws                         compile the formulas of the library anew
 # make constraints                  resolve every extra anew
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: study setup test lint format constraints clean
+.PHONY: study setup test lint format laws constraints clean
 
 study: $(VENV)/.run-ready
 	@$(BIN)/isoloss study $(ARGS)
@@ -27,6 +28,10 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# NumPy code of the library's laws, from their formulas
+laws: setup
+	$(BIN)/python .ci/compile_laws.py
 
 constraints: $(VENV)/.made
 	$(BIN)/python .ci/constraints.py

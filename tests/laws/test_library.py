@@ -11,19 +11,42 @@ from isoloss.errors import NotFoundError
 from isoloss.laws import Law, get_law, law_names
 from isoloss.laws.formula import parse_law, to_expression
 
-DATA = {
+COLUMNS = {
     "N": np.array([1e6, 3e7, 7e10]),
     "D": np.array([2e7, 5e9, 1.4e12]),
     "C": np.array([1e14, 1e18, 6e23]),
+    "U": np.array([1.5e7, 5e9, 2e10]),
+    "M": np.array([5.0, 20.0, 600.0]),
+    "V": np.array([4e3, 3.2e4, 2.56e5]),
 }
-VALUES = {
-    "E": 1.7, "A": 400.0, "B": 900.0, "alpha": 0.34, "beta": 0.28, "k": 0.8, "gamma": -0.1,
-    "c": 1.3, "n": -0.07, "d": -0.09, "nd": -0.01, "nn": 0.004, "dd": 0.005,
-}  # fmt: skip
+
+
+class _Data(dict[str, np.ndarray]):
+    """Columns of every law; those that are not listed hold small positive numbers."""
+
+    def __missing__(self, name: str) -> np.ndarray:
+        return np.array([0.2, 0.5, 0.9]) if name.startswith("share") else np.array([1.0, 4.0, 32.0])
+
+
+DATA = _Data(COLUMNS)
 
 
 def _theta(law: Law) -> np.ndarray:
-    return np.array([VALUES[name] for name in law.names])
+    """Published constants, else the middle of the start region with amplitudes for this data."""
+    for constants in law.constants.values():
+        return np.array([constants[name] for name in law.names])
+    middle = {p.name: _middle(*p.start) for p in law.parameters}
+    for name, powers in law.amplitudes.items():
+        for variable, text in powers.items():
+            exponent = middle.get(text.removeprefix("-"), None)
+            exponent = float(text.removeprefix("-")) if exponent is None else exponent
+            sign = -1 if text.startswith("-") else 1
+            middle[name] *= float(np.exp(sign * exponent * np.log(DATA[variable]).mean()))
+    return np.array([middle[name] for name in law.names])
+
+
+def _middle(low: float, high: float) -> float:
+    return float(np.sqrt(low * high)) if low > 0 else 0.4 * low + 0.6 * high
 
 
 @pytest.mark.parametrize("name", law_names())
@@ -46,7 +69,7 @@ def test_value_and_jacobian_equal_sympy_of_the_text(name: str) -> None:
     expression = to_expression(law.formula)
     symbols = {str(s): s for s in expression.free_symbols}
     for row in range(3):
-        at = {symbols[p]: VALUES[p] for p in law.names}
+        at = {symbols[p]: value for p, value in zip(law.names, theta, strict=True)}
         at |= {symbols[v]: DATA[v][row] for v in law.variables}
         assert law.value(theta, DATA)[row] == pytest.approx(float(expression.evalf(subs=at)))
         slopes = [float(expression.diff(symbols[p]).evalf(subs=at)) for p in law.names]
@@ -92,10 +115,13 @@ def test_batches_of_parameters(name: str) -> None:
 def test_dividing_a_variable_changes_the_amplitudes_alone(name: str) -> None:
     law = get_law(name)
     moved = dict(zip(law.names, _theta(law), strict=True))
+    before = dict(moved)
     for amplitude, powers in law.amplitudes.items():
-        for exponent in powers.values():
-            moved[amplitude] /= 1e3 ** VALUES[exponent]
-    scaled = {k: v / 1e3 for k, v in DATA.items()}
+        for text in powers.values():
+            name = text.removeprefix("-")
+            exponent = before[name] if name in before else float(name)
+            moved[amplitude] /= 1e3 ** (-exponent if name != text else exponent)
+    scaled = {k: DATA[k] / 1e3 for k in law.variables}
     theta = np.array([moved[n] for n in law.names])
     np.testing.assert_allclose(law.value(theta, scaled), law.value(_theta(law), DATA), rtol=1e-12)
 

@@ -14,6 +14,7 @@ from isoloss.errors import DataError, UsageError
 from isoloss.fitting.bootstrap import Resampling, bootstrap_draws
 from isoloss.fitting.checks import all_checks
 from isoloss.fitting.constraints import Constraints, expanded, reduced_law
+from isoloss.fitting.descent import Problem
 from isoloss.fitting.objective import LossName, Objective, ResidualName
 from isoloss.fitting.optimum import Optimum, solve
 from isoloss.fitting.result import (

@@ -9,13 +9,21 @@ from typing import Any
 
 from isoloss.errors import UsageError
 
-FUNCTIONS = ("exp", "log", "sqrt", "tanh")
-LONGEST = 400
+FUNCTIONS = ("exp", "log", "log10", "sqrt", "tanh", "sin", "cos", "arctan")
+PAIRS = ("min", "max")
+"""Functions of two arguments."""
+_OF_SYMPY = {"arctan": "atan", "min": "Min", "max": "Max"}
+"""Functions that SymPy calls otherwise than NumPy."""
+LONGEST = 600
 DEEPEST = 30
 LARGEST_NUMBER = 1e30
 LARGEST_POWER = 64
-NODES = frozenset({"Add", "Mul", "Pow", "Symbol", "exp", "log", "tanh", "Abs", "sign"})
+NODES = frozenset(
+    {"Add", "Mul", "Pow", "Symbol", "exp", "log", "tanh", "sin", "cos", "atan", "Abs", "sign",
+     "Min", "Max", "Heaviside"}
+)  # fmt: skip
 """What an expression or its derivatives may consist of, besides numbers."""
+_ARGUMENTS: dict[str, int] = dict.fromkeys(FUNCTIONS, 1) | dict.fromkeys(PAIRS, 2)
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b,
     ast.Sub: lambda a, b: a - b,
@@ -84,7 +92,7 @@ def _convert(node: ast.expr, context: _Context, depth: int) -> Any:
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return _number(node.value, context)
     if isinstance(node, ast.Name):
-        if node.id in FUNCTIONS:
+        if node.id in (*FUNCTIONS, *PAIRS):
             raise context.refuse(f"{node.id} is a function: write {node.id}(…)")
         return context.symbol(node.id)
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
@@ -98,14 +106,13 @@ def _convert(node: ast.expr, context: _Context, depth: int) -> Any:
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
-        and node.func.id in FUNCTIONS
-        and len(node.args) == 1
+        and len(node.args) == _ARGUMENTS.get(node.func.id)
         and not node.keywords
     ):
-        return _call(node, context, _convert(node.args[0], context, depth + 1))
+        return _call(node, context, [_convert(a, context, depth + 1) for a in node.args])
     raise context.refuse(
         f"{ast.unparse(node)!r} is not allowed",
-        hint=f"Use numbers, names, + - * / ** and {', '.join(FUNCTIONS)}.",
+        hint=f"Use numbers, names, + - * / ** and {', '.join((*FUNCTIONS, *PAIRS))}.",
     )
 
 
@@ -117,14 +124,16 @@ def _number(value: Any, context: _Context) -> Any:
     return sympy.Integer(value) if isinstance(value, int) else sympy.Float(value)
 
 
-def _call(node: ast.Call, context: _Context, argument: Any) -> Any:
+def _call(node: ast.Call, context: _Context, arguments: list[Any]) -> Any:
     import sympy  # pyright: ignore
 
-    name = ast.unparse(node.func)
+    name, argument = ast.unparse(node.func), arguments[0]
     # SymPy computes numbers exactly: exp(exp(99)) would never end.
     if name == "exp" and argument.is_number and abs(float(argument)) > LARGEST_POWER:
         raise context.refuse(f"{ast.unparse(node)} is too large")
-    return _checked(getattr(sympy, name)(argument), node, context)
+    if name == "log10":
+        return _checked(sympy.log(argument) / sympy.log(10), node, context)
+    return _checked(getattr(sympy, _OF_SYMPY.get(name, name))(*arguments), node, context)
 
 
 def _refuse_operation(node: ast.BinOp, left: Any, right: Any, context: _Context) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,10 @@ VARIABLES = frozenset(
 PREFIXES = ("meta_", "metric_", "params_")
 ONE_ARGUMENT: dict[str, Callable[[Array], Array]] = {
     "exp": np.exp, "log": np.log, "tanh": np.tanh, "Abs": np.abs, "sign": np.sign,
+    "sin": np.sin, "cos": np.cos, "atan": np.arctan,
+}  # fmt: skip
+SEVERAL_ARGUMENTS: dict[str, Callable[[Any, Any], Any]] = {
+    "Max": np.maximum, "Min": np.minimum, "Heaviside": np.heaviside,
 }  # fmt: skip
 
 
@@ -176,6 +181,8 @@ def _combine(node: Any, known: dict[str, Array], done: dict[Any, Any]) -> Any:
                 done[key] = np.log(parts[0])
             return np.exp(parts[1] * done[key])
         return np.power(parts[0], parts[1])
+    if type(node).__name__ in SEVERAL_ARGUMENTS:
+        return reduce(SEVERAL_ARGUMENTS[type(node).__name__], parts)
     return ONE_ARGUMENT[type(node).__name__](parts[0])
 
 

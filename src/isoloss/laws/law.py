@@ -54,6 +54,9 @@ class Law:
             a variable by a constant then changes the amplitude alone.
         log_amplitudes: the same for parameters that are logarithms of amplitudes.
         target: the column of the run table that it predicts.
+        units: of each variable, or what it counts.
+        evidence: what its formula was tested against here; empty means unverified.
+        constants: published values of all parameters, by source.
         reference: paper and equation.
         note: when to use it, and when it misleads.
     """
@@ -69,6 +72,11 @@ class Law:
     jacobian: Function = field(repr=False, compare=False)
     linear: tuple[str, ...] = ()
     target: str = "loss"
+    units: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, compare=False)
+    evidence: str = ""
+    constants: Mapping[str, Mapping[str, float]] = field(
+        default_factory=dict[str, Mapping[str, float]], repr=False, compare=False
+    )
     amplitudes: Mapping[str, Mapping[str, str]] = field(
         default_factory=dict[str, Mapping[str, str]], repr=False, compare=False
     )
@@ -84,6 +92,11 @@ class Law:
     def index(self, name: str) -> int:
         """Position of a parameter in `theta`."""
         return self.names.index(name)
+
+    @property
+    def positive_variables(self) -> tuple[str, ...]:
+        """Variables that count something, and so are positive: all but `meta_` and `metric_`."""
+        return tuple(v for v in self.variables if not v.startswith(("meta_", "metric_")))
 
     @cached_property
     def latex(self) -> str:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Collection
 
 from isoloss.errors import NotFoundError
-from isoloss.laws.chinchilla import CHINCHILLA, COMPUTE
+from isoloss.laws.chinchilla import CHINCHILLA
+from isoloss.laws.compute import COMPUTE
 from isoloss.laws.interaction import INTERACTION
 from isoloss.laws.law import Law
 from isoloss.laws.skaling import SKALING
