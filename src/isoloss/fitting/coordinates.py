@@ -9,6 +9,9 @@ import numpy as np
 from isoloss.laws import Law
 from isoloss.laws.law import Array, Mask
 
+CLOSE = 1e-6
+"""Share of its width within which the end of a box counts as reached."""
+
 
 @dataclass(frozen=True)
 class Coordinates:
@@ -50,4 +53,14 @@ class Coordinates:
     def at_bound(self, u: Array) -> Mask:
         """Which coordinates lie at an end of their box."""
         width = self.high - self.low
-        return (u - self.low < 1e-6 * width) | (self.high - u < 1e-6 * width)
+        return (u - self.low < CLOSE * width) | (self.high - u < CLOSE * width)
+
+    def resting(self, u: Array, gradient: Array) -> Mask:
+        """Which coordinates lie at an end of their box and would not leave it downhill."""
+        width = self.high - self.low
+        at_low, at_high = u - self.low < CLOSE * width, self.high - u < CLOSE * width
+        return (at_low & (gradient >= 0)) | (at_high & (gradient <= 0))
+
+    def leaning(self, u: Array, gradient: Array) -> Mask:
+        """Which coordinates lie at an end of their box that they would leave downhill."""
+        return ((u <= self.low) & (gradient > 0)) | ((u >= self.high) & (gradient < 0))

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from isoloss.errors import UsageError
 from isoloss.fitting._quasi_newton import minimum
 from isoloss.fitting.coordinates import Coordinates
-from isoloss.fitting.descent import Problem, descend
+from isoloss.fitting.descent import TINY, Problem, descend
 from isoloss.fitting.starts import draw_starts
 from isoloss.laws.law import Array, Counts, Mask
 
@@ -23,6 +24,13 @@ NEGLIGIBLE = 1e-6
 POLISHED = 4
 MOST_POLISHED = 12
 """Promising points that are polished: the first number always, more until two agree."""
+LONGEST_WAY = 1000
+"""Further steps of a promising point, as long as they gain."""
+LAST_STEPS = 6
+ROUNDING = 1e-10
+"""Relative error of an objective whose residuals are small differences of large numbers."""
+LEAST_CURVATURE = 1e-12
+"""Of a direction, where that of every parameter is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,22 +66,30 @@ def solve(
 ) -> Optimum:
     """Minimise a problem from many starts, and polish the best to full precision.
 
+    Plain steps sort the starts, accelerated ones take the better half to the ends of their
+    valleys.
+
     Args:
         problem: law, data, objective; its loss has shape (n,).
-        starts: space-filling starts.
+        starts: space-filling starts; 0 for those of `near` alone.
         seed: seeds them.
         near: further starts, parameters (K, P).
         confirm: polish several points until two agree; without it the best one only.
+
+    Raises:
+        UsageError: no start at all.
     """
     coordinates = Coordinates.of(problem.law)
     u0 = coordinates.u(draw_starts(problem.law, problem.data, problem.loss, starts, seed))
     if near is not None:
         u0 = np.concatenate([coordinates.nearest_u(near), u0])
+    if not len(u0):
+        raise UsageError("a search needs a start", hint="Raise `starts`, or give `near`.")
     u, value = descend(problem, u0, iterations=60, tolerance=1e-9)
     order = np.argsort(value, kind="stable")
     # Robust losses converge slowly at the end: more effort for the promising half.
     better = order[: max(POLISHED, len(order) // 2)]
-    u_better, value_better = descend(problem, u[better], iterations=150)
+    u_better, value_better = descend(problem, u[better], iterations=150, accelerated=True)
     best, best_value = u_better[0], np.inf
     floor = _negligible(problem)
     for tried, index in enumerate(_distinct(value_better)):
@@ -100,11 +116,11 @@ def solve(
 
 
 def relative_gradient(problem: Problem, u: Array, floor: float = 1e-300) -> float:
-    """Gradient norm at u (P,), without parameters at a bound, where the curvature is one."""
+    """Gradient norm at u (P,), without parameters that rest at a bound, where curvature is one."""
     gradient, hessian = problem.gradient_and_hessian(u[None])
     if not (np.isfinite(gradient).all() and np.isfinite(hessian).all()):
         return float("inf")
-    free = np.flatnonzero(~Coordinates.of(problem.law).at_bound(u))
+    free = np.flatnonzero(~Coordinates.of(problem.law).resting(u, gradient[0]))
     scale = _whitening(hessian[0][np.ix_(free, free)])
     unit = max(float(problem.total(u[None])[0]), floor)
     return float(np.linalg.norm(scale.T @ gradient[0][free]) / np.sqrt(unit))
@@ -138,13 +154,16 @@ def _distinct(value: Array) -> list[int]:
 
 
 def _polish(problem: Problem, start: Array) -> tuple[Array, float]:
-    """Quasi-Newton in coordinates where the curvature is about one; parameters at a bound rest."""
+    """Quasi-Newton in coordinates where the curvature is about one, from where descent ends."""
     coordinates = Coordinates.of(problem.law)
-    u = start.copy()
-    value = float(problem.total(u[None])[0])
+    # A start in a long curved valley may still be on its way; the others end this at once.
+    point, values = descend(
+        problem, start[None], iterations=LONGEST_WAY, tolerance=1e-6, accelerated=True
+    )
+    u, value = point[0], float(values[0])
     for _ in range(6):
-        _, hessian = problem.gradient_and_hessian(u[None])
-        free = np.flatnonzero(~coordinates.at_bound(u))
+        gradient, hessian = problem.gradient_and_hessian(u[None])
+        free = np.flatnonzero(~coordinates.resting(u, gradient[0]))
         if not len(free) or value <= 0 or not np.isfinite(hessian).all():
             break
         point = _line_of_descents(problem, u, free, _whitening(hessian[0][np.ix_(free, free)]))
@@ -154,6 +173,31 @@ def _polish(problem: Problem, start: Array) -> tuple[Array, float]:
             u, value = point, reached
         if gain <= 1e-13 * abs(value):
             break
+    return _settle(problem, u, value)
+
+
+def _settle(problem: Problem, u: Array, value: float) -> tuple[Array, float]:
+    """Undamped Gauss-Newton steps while the gradient falls.
+
+    So close to the optimum the objective changes less than its rounding error; the gradient
+    still tells.
+    """
+    coordinates = Coordinates.of(problem.law)
+    norm = relative_gradient(problem, u)
+    for _ in range(LAST_STEPS):
+        gradient, hessian = problem.gradient_and_hessian(u[None])
+        free = np.flatnonzero(~coordinates.resting(u, gradient[0]))
+        if value <= 0 or not np.isfinite(norm):
+            break
+        scale = _whitening(hessian[0][np.ix_(free, free)])
+        moved = u.copy()
+        moved[free] -= scale @ (scale.T @ gradient[0][free])
+        moved = coordinates.inside(moved)
+        reached = float(problem.total(moved[None])[0])
+        left = relative_gradient(problem, moved)
+        if not (reached <= value * (1 + ROUNDING) and left < norm):
+            break
+        u, value, norm = moved, reached, left
     return u, value
 
 
@@ -179,6 +223,7 @@ def _line_of_descents(problem: Problem, u: Array, free: Counts, scale: Array) ->
 
 def _whitening(hessian: Array) -> Array:
     """A matrix W with W' H W about one; directions without curvature stay bounded."""
-    values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
-    floor = max(float(values.max(initial=0.0)) * 1e-12, 1e-300)
-    return vectors / np.sqrt(np.maximum(values, floor))
+    diagonal = np.diag(hessian)
+    size = np.sqrt(np.where(diagonal > TINY, diagonal, 1.0))
+    values, vectors = np.linalg.eigh(hessian / np.outer(size, size))
+    return vectors / np.sqrt(np.maximum(values, LEAST_CURVATURE)) / size[:, None]
