@@ -1,4 +1,4 @@
-"""Write src/isoloss/laws/_compiled/ from the formulas of the library. Run `make laws`."""
+"""Write src/isoloss/laws/_compiled/ and docs/laws.md from the library. Run `make laws`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from pathlib import Path
 
 from isoloss.laws import _compiled, get_law, law_names
 from isoloss.laws._compiling import compiled_text
+from isoloss.laws._page import page_of_laws
 
 HOME = Path(_compiled.__file__).parent
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "laws.md"
 
 
 def main() -> None:
@@ -18,6 +20,7 @@ def main() -> None:
             path.unlink()
     for name in names:
         (HOME / f"{name}.py").write_text(compiled_text(get_law(name)), encoding="utf-8")
+    PAGE.write_text(page_of_laws(), encoding="utf-8")
     print(f"{len(names)} laws compiled")
 
 

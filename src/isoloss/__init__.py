@@ -21,9 +21,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isoloss.errors import IsolossError as IsolossError
+    from isoloss.fitting import ArmComparison as ArmComparison
     from isoloss.fitting import Fit as Fit
+    from isoloss.fitting import FitTable as FitTable
     from isoloss.fitting import Prediction as Prediction
+    from isoloss.fitting import compare as compare
+    from isoloss.fitting import compare_arms as compare_arms
+    from isoloss.fitting import envelope as envelope
     from isoloss.fitting import fit as fit
+    from isoloss.fitting import fit_groups as fit_groups
+    from isoloss.fitting import isoflop as isoflop
     from isoloss.laws import Law as Law
     from isoloss.laws import get_law as get_law
     from isoloss.planning import Plan as Plan
@@ -37,23 +44,32 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "ArmComparison": "isoloss.fitting",
     "Fit": "isoloss.fitting",
+    "FitTable": "isoloss.fitting",
     "IsolossError": "isoloss.errors",
     "Law": "isoloss.laws",
     "Plan": "isoloss.planning",
     "Prediction": "isoloss.fitting",
     "RunStore": "isoloss.runs",
     "Runs": "isoloss.runs",
+    "compare": "isoloss.fitting",
+    "compare_arms": "isoloss.fitting",
+    "envelope": "isoloss.fitting",
     "example_runs": "isoloss.runs",
     "fit": "isoloss.fitting",
+    "fit_groups": "isoloss.fitting",
     "get_law": "isoloss.laws",
+    "isoflop": "isoloss.fitting",
     "ledger": "isoloss.runs",
     "plan": "isoloss.planning",
     "record": "isoloss.runs",
 }
 
 __all__ = [
+    "ArmComparison",
     "Fit",
+    "FitTable",
     "IsolossError",
     "Law",
     "Plan",
@@ -61,9 +77,14 @@ __all__ = [
     "RunStore",
     "Runs",
     "__version__",
+    "compare",
+    "compare_arms",
+    "envelope",
     "example_runs",
     "fit",
+    "fit_groups",
     "get_law",
+    "isoflop",
     "ledger",
     "plan",
     "record",

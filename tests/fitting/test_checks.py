@@ -99,6 +99,98 @@ def test_a_dominant_run() -> None:
     assert not _check(result, "influence").passed
 
 
+def test_copies_are_named() -> None:
+    import pandas as pd
+
+    frame = _frame_of(_law).to_frame()
+    assert _check(fit(Runs.from_frame(frame), bootstrap=0), "copies").passed
+    again = frame.iloc[[3]].assign(run_id="again")
+    result = fit(Runs.from_frame(pd.concat([frame, again])), bootstrap=0)
+    check = _check(result, "copies")
+    assert not check.passed
+    assert f"again of {frame['run_id'][3]}" in check.message
+    seed = again.assign(loss=again["loss"] * 1.001)
+    other = fit(Runs.from_frame(pd.concat([frame, seed])), bootstrap=0)
+    assert _check(other, "copies").passed
+
+
+def test_outliers_are_named_and_weighed() -> None:
+    frame = _frame_of(_law).to_frame()
+    frame.loc[29, "loss"] *= 1.15
+    frame.loc[29, "run_id"] = "diverged"
+    robust = _check(fit(Runs.from_frame(frame), bootstrap=0), "outliers")
+    assert robust.passed
+    assert "diverged" in robust.message
+    pulled = fit(Runs.from_frame(frame), objective="squared", bootstrap=0)
+    assert not _check(pulled, "outliers").passed
+    assert "diverged" in _check(pulled, "outliers").message
+    assert pulled.status.startswith("converged, with doubts")
+    clean = fit(_frame_of(_law), objective="squared", bootstrap=0)
+    assert _check(clean, "outliers").message == "no residual is an outlier"
+
+
+def test_outliers_of_the_chinchilla_rows(shared_data) -> None:  # type: ignore[no-untyped-def]
+    path = shared_data / "runs" / "chinchilla_epoch" / "runs.csv"
+    runs = Runs.read(path, columns={"params": "params_total"})
+    with_them = fit(runs, bootstrap=0)
+    assert not _check(with_them, "outliers").passed
+    outliers = with_them.influence(by="budget").outliers
+    frame = runs.used().to_frame()
+    excluded = set(frame["run_id"][frame["epoch_excluded_outlier"].astype(bool)])
+    assert len(excluded & {one.run_id for one in outliers}) >= 4
+    kept = fit(runs.where(lambda r: ~r["epoch_excluded_outlier"].astype(bool)), bootstrap=0)
+    assert all(check.passed for check in kept.checks)
+
+
+def _checkpoints(high: float) -> Runs:
+    rows = []
+    rng = np.random.default_rng(0)
+    for k, n in enumerate(np.geomspace(2e5, 2e7, 8)):
+        for share in (0.25, 0.5, 1.0):
+            d = n * 40 * share
+            loss = _law(n, d) * np.exp(0.002 * rng.normal() + high * (share < 1))
+            rows.append({"params_total": n, "tokens": d, "loss": loss, "parent_id": f"run{k}"})
+        for m in (10, 20, 40, 80):
+            loss = _law(n, m * n) * np.exp(0.002 * rng.normal())
+            rows.append({"params_total": n, "tokens": m * n, "loss": loss, "parent_id": ""})
+    return Runs.from_rows(rows)
+
+
+def test_checkpoints_among_finished_runs() -> None:
+    mixed = _check(fit(_checkpoints(0.05), bootstrap=0), "checkpoints")
+    assert not mixed.passed
+    assert "16 rows lie on the way of a longer run" in mixed.message
+    annealed = _check(fit(_checkpoints(0.0), bootstrap=0), "checkpoints")
+    assert annealed.passed
+    assert "16 rows" in annealed.message
+    assert "no row" in _check(fit(_frame_of(_law), bootstrap=0), "checkpoints").message
+
+
+def test_an_irreducible_loss_that_is_open_below() -> None:
+    power = _frame_of(lambda n, d: 20 / n**0.05 + 20 / d**0.05, noise=0.003)
+    check = _check(fit(power, bootstrap=0), "irreducible_loss")
+    assert not check.passed
+    assert "down to E = 0" in check.message
+    known = _check(fit(_frame_of(_law), bootstrap=0), "irreducible_loss")
+    assert known.passed
+    assert "both sides" in known.message
+    names = {check.name for check in fit(power, "A/N**alpha + B/D**beta", bootstrap=0).checks}
+    assert "irreducible_loss" not in names
+
+
+@pytest.mark.parametrize(("vocabulary", "passed"), [(1000, True), (400_000, False)])
+def test_the_share_of_the_head(vocabulary: int, passed: bool) -> None:
+    frame = _frame_of(_law).to_frame()
+    frame["d_model"] = 1
+    frame["vocab_size"] = (frame["params_total"] * vocabulary / 1e6).astype(int)
+    check = _check(fit(Runs.from_frame(frame), bootstrap=0), "head_share")
+    assert check.passed == passed
+    assert "of params_total" in check.message
+    body = frame.rename(columns={"params_total": "params_non_embedding"})
+    names = {check.name for check in fit(Runs.from_frame(body), bootstrap=0).checks}
+    assert "head_share" not in names
+
+
 def _optimum(agreeing: int, gradient: float) -> Optimum:
     return Optimum(
         theta=np.ones(1), value=1.0, gradient_norm=gradient, starts=64, agreeing=agreeing,

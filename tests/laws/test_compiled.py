@@ -8,6 +8,7 @@ import pytest
 
 from isoloss.laws import _compiled, get_law, law_names
 from isoloss.laws._compiling import compiled_text
+from isoloss.laws._page import page_of_laws
 
 HOME = Path(_compiled.__file__).parent
 
@@ -21,3 +22,8 @@ def test_every_module_is_what_make_laws_writes(name: str) -> None:
 
 def test_no_module_is_left_over() -> None:
     assert {path.stem for path in HOME.glob("*.py")} == {*law_names(), "__init__"}
+
+
+def test_the_page_of_the_documentation_is_what_make_laws_writes() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "laws.md"
+    assert page.read_text("utf-8") == page_of_laws(), "a law was changed: run `make laws`"

@@ -11,6 +11,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Infer and decide": {
         "fit": "Fit a scaling law to a run table.",
+        "compare": "Rank laws by their error on larger runs that were held out.",
         "predict": "Predict the loss of a run from a fit.",
         "plan": "Turn a budget in FLOP into parameters, tokens and a concrete shape.",
     },

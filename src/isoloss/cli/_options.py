@@ -65,6 +65,21 @@ def pairs(texts: Sequence[str] | None, flag: str) -> dict[str, str]:
     return result
 
 
+def numbers(texts: Sequence[str] | None, flag: str) -> dict[str, float]:
+    """`["E=1.69"]` as `{"E": 1.69}`.
+
+    Raises:
+        UsageError: as `pairs`, or a value that is no number.
+    """
+    result: dict[str, float] = {}
+    for name, value in pairs(texts, flag).items():
+        try:
+            result[name] = float(value)
+        except ValueError:
+            raise UsageError(f"{flag} {name} expects a number, found {value!r}") from None
+    return result
+
+
 def columns(texts: Sequence[str] | None) -> dict[str, str] | None:
     """`--map "ours=Their name"` as the mapping their name → ours that `Runs.read` takes."""
     theirs: dict[str, str] = {}

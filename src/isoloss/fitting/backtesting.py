@@ -16,8 +16,8 @@ import numpy.typing as npt
 from isoloss.fitting.descent import Problem
 from isoloss.fitting.objective import Objective
 from isoloss.fitting.optimum import solve
-from isoloss.laws import get_law
-from isoloss.laws.law import Array
+from isoloss.laws import Law, get_law
+from isoloss.laws.law import Array, Columns
 
 LADDER_OBJECTIVE = Objective(name="huber", delta=0.005)
 """Quadratic within the noise of small runs (about .3%), linear beyond it."""
@@ -113,21 +113,42 @@ def log_prediction(
     law: str, ladder: Ladder, point: Mapping[str, Array], near: Array | None = None
 ) -> float:
     """Log of the loss that a law, fitted to a ladder, predicts at a point (columns of one)."""
-    chosen = get_law(law)
-    columns = ladder.columns()
-    data = {name: columns[name] for name in chosen.variables}
-    problem = Problem(law=chosen, data=data, loss=ladder.loss, objective=LADDER_OBJECTIVE)
+    return float(log_predictions(get_law(law), ladder.columns(), ladder.loss, point, near)[0])
+
+
+def log_predictions(
+    law: Law, columns: Columns, loss: Array, points: Columns, near: Array | None = None
+) -> Array:
+    """Log of the losses that a law, fitted to rows (n,), predicts at points (m,): shape (m,).
+
+    Args:
+        law: the law.
+        columns: its variables over the rows, and perhaps others.
+        loss: of the rows.
+        points: its variables over the points, and perhaps others.
+        near: parameters (P,) that are a good start.
+    """
+    data = {name: columns[name] for name in law.variables}
+    problem = Problem(law=law, data=data, loss=loss, objective=LADDER_OBJECTIVE)
     start = None if near is None else near[None]
     found = solve(problem, starts=STARTS, near=start, confirm=False)
-    at = {name: point[name] for name in chosen.variables}
-    return float(np.log(chosen.value(found.theta, at))[0])
+    at = {name: points[name] for name in law.variables}
+    with np.errstate(all="ignore"):
+        return np.log(law.value(found.theta, at))
 
 
 def baseline_loss(ladder: Ladder, flops: float) -> float:
     """The plain baseline: `E + A/C**alpha` through the runs that no cheaper run beats."""
+    return float(baseline_losses(ladder, np.array([flops]))[0])
+
+
+def baseline_losses(ladder: Ladder, flops: Array) -> Array:
+    """The same at several budgets (m,); not-a-number where fewer than four budgets tell it."""
     order = np.argsort(ladder.c, kind="stable")
     best = np.minimum.accumulate(ladder.loss[order])
     part = ladder.part(order[ladder.loss[order] <= best])
     if len(np.unique(part.c)) < 4:
-        return math.nan
-    return math.exp(log_prediction("compute", part, {"C": np.array([flops])}))
+        return np.full(len(flops), math.nan)
+    columns = part.columns()
+    logs = log_predictions(get_law("compute"), columns, part.loss, {"C": flops})
+    return np.array([math.exp(value) for value in logs.tolist()])

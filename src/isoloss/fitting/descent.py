@@ -65,7 +65,8 @@ class Problem:
         with np.errstate(over="ignore"):  # far from the runs; infinite is what it says
             loss = self.objective.loss(self.residual(u))
         if self.weights is not None:
-            loss = loss * self.weights
+            with np.errstate(invalid="ignore"):  # infinite, where the weight is none
+                loss = loss * self.weights
         total = loss.sum(axis=-1)
         return np.where(np.isfinite(total), total, np.inf)
 

@@ -104,7 +104,7 @@ def fit(
             hint="Look for logarithms or powers of what is not positive in the formula.",
         )
     extra = _extra_columns(used, dict(rows.columns), n)
-    checks = all_checks(problem, optimum, rows.clusters, extra)
+    checks = all_checks(problem, optimum, rows.clusters, extra, rows.run_ids, used, n)
     draws, reason = None, "the fit was made without bootstrap (bootstrap=0)"
     if bootstrap:
         draws = bootstrap_draws(problem, optimum.theta, rows.clusters, bootstrap, seed, resample)

@@ -216,7 +216,8 @@ def _line_of_descents(problem: Problem, u: Array, free: Counts, scale: Array) ->
         at = point(z)[None]
         total = float(problem.total(at)[0])
         slope = problem.gradient_and_hessian(at)[0][0][free]
-        return total / unit, np.nan_to_num(scale.T @ slope) / unit
+        with np.errstate(invalid="ignore", over="ignore"):  # far away a law may be infinite
+            return total / unit, np.nan_to_num(scale.T @ slope) / unit
 
     return point(minimum(of, np.zeros(len(free))))
 

@@ -6,20 +6,23 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from isoloss.errors import UsageError
+from isoloss.fitting._json import SCHEMA_VERSION, plain
 from isoloss.fitting.constraints import Constraints
 from isoloss.fitting.descent import Problem
 from isoloss.fitting.objective import Objective
+from isoloss.fitting.predicting import Kind, Prediction, prediction
 from isoloss.laws import Law
 from isoloss.laws.law import Array, Counts
 
-SCHEMA_VERSION = 1
+if TYPE_CHECKING:
+    from isoloss.fitting._grouping import By
+    from isoloss.fitting.influences import Influence
+    from isoloss.fitting.profiling import Profile
+
 FORMAT = "isoloss-fit-1"
-Kind = Literal["mean", "run"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,7 @@ class Estimate:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
-        return _plain(
+        return plain(
             {
                 "value": self.value,
                 "stderr": self.stderr,
@@ -66,63 +69,6 @@ class Check:
             "message": self.message,
             "cure": self.cure,
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """A predicted loss with its interval.
-
-    Attributes:
-        loss: from the fitted parameters.
-        low, high: interval at `level`; not-a-number with the `reason` where there is none.
-        kind: `mean`: of the law; `run`: of one run, with the scatter of the fitted runs.
-        at: the point.
-        extrapolation: for each variable, how many times beyond the fitted runs; 1 inside.
-    """
-
-    loss: float
-    low: float
-    high: float
-    kind: Kind
-    level: float
-    at: Mapping[str, float]
-    extrapolation: Mapping[str, float]
-    reason: str = ""
-
-    def __repr__(self) -> str:
-        return f"Prediction(loss={self.loss:.4f}, low={self.low:.4f}, high={self.high:.4f})"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary for JSON."""
-        return _plain(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "loss": self.loss,
-                "low": self.low,
-                "high": self.high,
-                "kind": self.kind,
-                "level": self.level,
-                "at": dict(self.at),
-                "extrapolation": {
-                    name: x if math.isfinite(x) else None for name, x in self.extrapolation.items()
-                },
-            },
-            self.reason,
-        )
-
-    def summary(self) -> str:
-        """Two lines for a terminal."""
-        point = ", ".join(f"{name} = {value:.4g}" for name, value in self.at.items())
-        if math.isnan(self.low):
-            band = f"no interval: {self.reason}"
-        else:
-            of = "of the law" if self.kind == "mean" else "of one run"
-            band = f"[{self.low:.4f}, {self.high:.4f}]  {self.level:.0%} interval {of}"
-        beyond = {name: x for name, x in self.extrapolation.items() if x > 1}
-        far = ", ".join(f"{name} {x:.3g}x" for name, x in beyond.items())
-        lines = [f"loss {self.loss:.4f}  {band}", f"at {point}"]
-        lines += [f"beyond the fitted runs: {far}"] if far else ["inside the range of the runs"]
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,13 +177,20 @@ class Fit:
         return f"Fit({self.law.name}: {values}; {self.n_rows} rows; {self.status})"
 
     def predict(
-        self, *, level: float | None = None, kind: Kind = "mean", **variables: float
+        self,
+        *,
+        level: float | None = None,
+        kind: Kind = "mean",
+        discrepancy: bool | None = None,
+        **variables: float,
     ) -> Prediction:
         """Predict the loss at a point; every variable of the law must be given.
 
         Args:
             level: of the interval; the fit's own when left out.
             kind: `mean` for the law's loss, `run` for one run with its scatter.
+            discrepancy: whether the interval counts what the law itself may be wrong by, as
+                backtests among the runs tell it; left out, for a run beyond their compute.
             variables: for example N=1e6, D=2e7.
 
         Raises:
@@ -245,46 +198,25 @@ class Fit:
         """
         level = self.level if level is None else level
         check_level(level)
-        if kind not in ("mean", "run"):
-            raise UsageError(f"unknown kind {kind!r}", hint="Use mean or run.")
-        at = self._checked(variables)
-        data = {name: np.array([value]) for name, value in at.items()}
-        with np.errstate(all="ignore"):
-            loss = float(self.law.value(self.theta, data)[0])
-        if not math.isfinite(loss):
-            raise UsageError(f"the law {self.law.name!r} has no finite value at {at}")
-        low, high, reason = self._interval(data, loss, level, kind)
-        return Prediction(
-            loss=loss,
-            low=low,
-            high=high,
-            kind=kind,
-            level=level,
-            at=at,
-            extrapolation={name: self.distance(name, value) for name, value in at.items()},
-            reason=reason,
-        )
+        return prediction(self, variables, level, kind, discrepancy)
 
-    def _interval(
-        self, data: Mapping[str, Array], loss: float, level: float, kind: Kind
-    ) -> tuple[float, float, str]:
-        """Ends of the interval, or not-a-number with the reason."""
-        if self.draws is None:
-            return math.nan, math.nan, self.draws_reason
-        with np.errstate(all="ignore"):
-            sample = np.log(self.law.value(self.draws, data)[:, 0])
-        if kind == "run":
-            if not math.isfinite(self.scatter):
-                return math.nan, math.nan, "the scatter of the runs is unknown"
-            rng = np.random.default_rng(self.seed)
-            sample = sample + self.scatter * rng.standard_normal(len(sample))
-        sample = sample[np.isfinite(sample)]
-        reason = too_few_draws(len(sample), level)
-        if reason:
-            return math.nan, math.nan, reason
-        tail = (1 - level) / 2
-        low, high = (float(x) for x in np.exp(np.quantile(sample, [tail, 1 - tail])))
-        return min(low, loss), max(high, loss), ""
+    def profile(self, name: str, *, level: float | None = None, points: int = 25) -> Profile:
+        """The objective along one parameter or a formula of them; see `isoloss.fitting.profile`."""
+        from isoloss.fitting.profiling import profile
+
+        return profile(self, name, level=level, points=points)
+
+    def influence(self, by: By = "run", *, budget: float | None = None) -> Influence:
+        """What changes without each run, cluster or budget; see `isoloss.fitting.influence`."""
+        from isoloss.fitting.influences import influence
+
+        return influence(self, by, budget=budget)
+
+    def posterior(self, *, draws: int = 1000, steps: int = 4000, seed: int | None = None) -> Fit:
+        """This fit with draws of a Bayesian posterior; see `isoloss.fitting.posterior`."""
+        from isoloss.fitting.posteriors import posterior
+
+        return posterior(self, draws=draws, steps=steps, seed=seed)
 
     def distance(self, variable: str, value: float) -> float:
         """How many times beyond the fitted runs a value lies; 1 inside, not-a-number unknown."""
@@ -293,27 +225,6 @@ class Fit:
             return 1.0
         return max(value / high, low / value) if low > 0 and value > 0 else math.nan
 
-    def _checked(self, variables: Mapping[str, float]) -> dict[str, float]:
-        """The variables as finite numbers; positive, but for meta_ and metric_ columns."""
-        missing = [name for name in self.law.variables if name not in variables]
-        unknown = [name for name in variables if name not in self.law.variables]
-        if missing or unknown:
-            raise UsageError(
-                f"the law {self.law.name!r} takes {', '.join(self.law.variables)}; "
-                + (f"missing {', '.join(missing)}" if missing else f"unknown {', '.join(unknown)}"),
-                hint=f"Formula: {self.law.formula}",
-            )
-        at: dict[str, float] = {}
-        for name, value in variables.items():
-            try:
-                at[name] = float(value)
-            except (TypeError, ValueError, OverflowError) as error:
-                raise UsageError(f"{name} must be one number, found {value!r}") from error
-            positive = self.ranges.get(name, (1.0, 1.0))[0] > 0
-            if not math.isfinite(at[name]) or (positive and at[name] <= 0):
-                raise UsageError(f"{name} must be a positive number, found {value!r}")
-        return at
-
     def summary(self) -> str:
         """The fit in 80 columns."""
         from isoloss.fitting.text import fit_text
@@ -321,9 +232,9 @@ class Fit:
         return fit_text(self)
 
     def _repr_html_(self) -> str:
-        import html
+        from isoloss.fitting.text import fit_html
 
-        return f"<pre>{html.escape(self.summary())}</pre>"
+        return fit_html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON, without the draws."""
@@ -395,10 +306,3 @@ def too_few_draws(count: int, level: float) -> str:
     if count * (1 - level) / 2 < 1 - 1e-9:
         return f"{count} resamples are too few for a {level:g} interval"
     return ""
-
-
-def _plain(values: dict[str, Any], reason: str) -> dict[str, Any]:
-    """Not-a-number becomes null; the reason stands beside it."""
-    missing = [k for k, v in values.items() if isinstance(v, float) and not math.isfinite(v)]
-    result = {k: (None if k in missing else v) for k, v in values.items()}
-    return result | {f"{k}_reason": reason or "not available" for k in missing}

@@ -29,7 +29,7 @@ def draw_starts(law: Law, data: Columns, loss: Array, count: int, seed: int) -> 
     # Offsets and amplitudes are drawn for a loss of about one.
     for name, position in ((n, law.index(n)) for n in law.linear):
         if law.parameters[position].positive and name != "E":
-            drawn[:, position] *= np.median(loss)
+            drawn[:, position] *= abs(np.median(loss))
     if "E" in law.linear:
         drawn[:, law.index("E")] = loss.min() * (0.05 + 0.9 * points[:, law.index("E")])
     theta = _project_linear(law, _to_data_scale(law, drawn, data), data, loss)

@@ -73,10 +73,8 @@ def _ordered(powers: dict[str, dict[str, str]], law: Law) -> dict[str, dict[str,
 
 def _body(law: Law, expressions: Sequence[Any], *, stacked: bool) -> list[str]:
     """Lines that compute expressions, one or all of them; equal parts are computed once."""
-    from sympy import cse, numbered_symbols  # pyright: ignore
-
     logs, rewritten = _with_logs(law, expressions)
-    shared, results = cse(rewritten, symbols=numbered_symbols("_x"), order="canonical")
+    shared, results = _shared_parts(rewritten)
     used = {str(s) for part in [*(e for _, e in shared), *results] for s in part.free_symbols}
     lines = [f"{name} = theta[..., {i}, None]" for i, name in enumerate(law.names) if name in used]
     lines += [f'{name} = data["{name}"]' for name in law.variables if name in used | set(logs)]
@@ -90,6 +88,15 @@ def _body(law: Law, expressions: Sequence[Any], *, stacked: bool) -> list[str]:
     lines += [f"slopes[..., {i}] = {_text(result)}" for i, result in enumerate(results)]
     lines.append("return slopes")
     return [f"    {line}" for line in lines]
+
+
+def _shared_parts(expressions: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Pairs of a symbol and what it stands for, and the expressions in those symbols."""
+    import sympy  # pyright: ignore
+
+    module: Any = sympy
+    names = module.numbered_symbols("_x")
+    return module.cse(expressions, symbols=names, order="canonical")
 
 
 def _with_logs(law: Law, expressions: Sequence[Any]) -> tuple[list[str], list[Any]]:

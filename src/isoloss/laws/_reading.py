@@ -23,7 +23,7 @@ NODES = frozenset(
      "Min", "Max", "Heaviside"}
 )  # fmt: skip
 """What an expression or its derivatives may consist of, besides numbers."""
-_ARGUMENTS: dict[str, int] = dict.fromkeys(FUNCTIONS, 1) | dict.fromkeys(PAIRS, 2)
+_ARGUMENTS: dict[str, int] = {**dict.fromkeys(FUNCTIONS, 1), **dict.fromkeys(PAIRS, 2)}
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b,
     ast.Sub: lambda a, b: a - b,

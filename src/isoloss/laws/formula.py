@@ -21,9 +21,10 @@ from isoloss.laws.law import Array, Columns, Law, Parameter
 __all__ = ["VARIABLES", "parse_law", "to_expression", "to_latex"]
 
 VARIABLES = frozenset(
-    {"N", "D", "C", "U", "M", "V", "lr", "tokens", "flops", "unique_tokens", "params_total",
-     "params_matmul", "params_non_embedding", "params_active", "learning_rate", "batch_tokens",
-     "n_layer", "n_head", "d_model", "d_ff", "vocab_size", "context_length", "steps"}
+    {"N", "D", "C", "U", "M", "V", "L", "lr", "loss", "tokens", "flops", "unique_tokens",
+     "params_total", "params_matmul", "params_non_embedding", "params_active",
+     "learning_rate", "batch_tokens", "n_layer", "n_head", "d_model", "d_ff", "vocab_size",
+     "context_length", "steps"}
 )  # fmt: skip
 """Names that are always variables. B and E are not: `B/D**beta` and `E` are parameters."""
 PREFIXES = ("meta_", "metric_", "params_")
