@@ -32,6 +32,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np
 from scipy.optimize import minimize, nnls
+from scipy.special import huber, logsumexp
 
 import isoloss as il
 from isoloss.fitting import Objective, Problem
@@ -96,10 +97,7 @@ def plain_objective(
     """The protocol's objective as papers write it: log-sum-exp and Huber, summed."""
     a, b, e, alpha, beta = x
     terms = np.stack([a - alpha * log_n, b - beta * log_d, np.full_like(log_n, e)])
-    top = terms.max(axis=0)
-    predicted = top + np.log(np.exp(terms - top).sum(axis=0))
-    r = np.abs(predicted - log_loss)
-    return float(np.where(r <= DELTA, r**2 / 2, DELTA * (r - DELTA / 2)).sum())
+    return float(huber(DELTA, logsumexp(terms, axis=0) - log_loss).sum())
 
 
 def protocol(n: np.ndarray, d: np.ndarray, loss: np.ndarray, every: int) -> None:
@@ -151,17 +149,24 @@ def scipy_protocol(
 def own_protocol(
     grid: np.ndarray, drawn: np.ndarray, n: np.ndarray, d: np.ndarray, loss: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same answers by the solver behind `il.fit`: all starts at once, then all resamples."""
+    """The same answers by the solver behind `il.fit`: all starts at once, then all resamples.
+
+    Starts are followed by squared residuals first, which a Gauss-Newton step suits best; those
+    that met go on as one by the Huber loss.
+    """
     problem = problem_of(n, d, loss)
     coordinates = Coordinates.of(problem.law)
     theta = np.stack(
         [np.exp(grid[:, 2]), np.exp(grid[:, 3]), np.exp(grid[:, 4]), grid[:, 0], grid[:, 1]], axis=1
     )
-    u, from_starts = descend(problem, coordinates.nearest_u(theta), tolerance=1e-9)
+    squared = replace(problem, objective=Objective(name="squared"))
+    u, _ = descend(squared, coordinates.nearest_u(theta), iterations=60, tolerance=1e-6)
+    _, first, which = np.unique(np.round(u, 3), axis=0, return_index=True, return_inverse=True)
+    u, value = descend(problem, u[first], iterations=300, tolerance=1e-10)
     counts = np.stack([np.bincount(i, minlength=len(loss)) for i in drawn]).astype(float)
     resampled = replace(problem, weights=counts)
-    start = np.repeat(u[from_starts.argmin()][None], len(counts), axis=0)
-    return from_starts, descend(resampled, start, iterations=150, tolerance=1e-9)[1]
+    start = np.repeat(u[value.argmin()][None], len(counts), axis=0)
+    return value[which.ravel()], descend(resampled, start, iterations=150, tolerance=1e-9)[1]
 
 
 def problem_of(n: np.ndarray, d: np.ndarray, loss: np.ndarray) -> Problem:

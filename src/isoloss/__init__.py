@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from isoloss.fitting import compare_arms as compare_arms
     from isoloss.fitting import envelope as envelope
     from isoloss.fitting import fit as fit
+    from isoloss.fitting import fit_chain as fit_chain
+    from isoloss.fitting import fit_curves as fit_curves
     from isoloss.fitting import fit_groups as fit_groups
+    from isoloss.fitting import fit_power as fit_power
     from isoloss.fitting import isoflop as isoflop
     from isoloss.laws import Law as Law
     from isoloss.laws import get_law as get_law
@@ -58,6 +61,9 @@ _HOME = {
     "envelope": "isoloss.fitting",
     "example_runs": "isoloss.runs",
     "fit": "isoloss.fitting",
+    "fit_power": "isoloss.fitting",
+    "fit_curves": "isoloss.fitting",
+    "fit_chain": "isoloss.fitting",
     "fit_groups": "isoloss.fitting",
     "get_law": "isoloss.laws",
     "isoflop": "isoloss.fitting",
@@ -82,7 +88,10 @@ __all__ = [
     "envelope",
     "example_runs",
     "fit",
+    "fit_chain",
+    "fit_curves",
     "fit_groups",
+    "fit_power",
     "get_law",
     "isoflop",
     "ledger",

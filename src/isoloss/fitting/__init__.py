@@ -1,11 +1,20 @@
-"""Runs and laws → fits with intervals and checks, backtests and forecasts."""
+"""Runs and laws → fits with intervals and checks, comparisons, and forecasts.
+
+Where to look: `estimation` makes a `Fit` (`result`), through the solver (`starts`, `descent`,
+`optimum`), `bootstrap` and `checks`. What a fit is asked lies beside it: `predicting`,
+`profiling`, `influences`, `posteriors`. What several fits are asked: `comparison` of laws, `arms`,
+`side_by_side`, `chained`. Optima without a law: `isoflop_minima`, `lower_envelope`. A bigger run:
+`backtesting`, `forecasting`.
+"""
 
 from isoloss.fitting.arm_effects import ArmComparison, ArmEffect
 from isoloss.fitting.arms import compare_arms
 from isoloss.fitting.backtesting import Ladder, backtest
+from isoloss.fitting.chained import ChainedFit, fit_chain
 from isoloss.fitting.compared_laws import ComparedLaw, Comparison, MixedPrediction, Window
 from isoloss.fitting.comparison import compare
 from isoloss.fitting.compute_optimum import Allocation, FrontierPoint, OptimalModel
+from isoloss.fitting.constraints import Constraints
 from isoloss.fitting.curve_fitting import CurveFit, fit_curves
 from isoloss.fitting.descent import Problem
 from isoloss.fitting.estimation import fit
@@ -29,9 +38,11 @@ __all__ = [
     "Allocation",
     "ArmComparison",
     "ArmEffect",
+    "ChainedFit",
     "Check",
     "ComparedLaw",
     "Comparison",
+    "Constraints",
     "CurveFit",
     "Estimate",
     "Fit",
@@ -59,6 +70,7 @@ __all__ = [
     "compare_arms",
     "envelope",
     "fit",
+    "fit_chain",
     "fit_curves",
     "fit_groups",
     "fit_power",

@@ -112,7 +112,8 @@ def _law(results: Results) -> list[str]:
         lines += wrapped(f"Fitted law: {fit.get('law')}, {fit.get('formula')}")
     lines += wrapped(f"Fit: {fit.get('status') or 'unknown'}")
     for check in failed_checks(results):
-        told = f"failed: {check.get('name')}: {check.get('message')} {check.get('cure') or ''}"
+        cure = check.get("cure") or ""
+        told = f"failed: {check.get('name')}: {check.get('message')}. {cure}".rstrip()
         lines += _bullet(told)
     held = rows(results, "backtest")
     if held:
