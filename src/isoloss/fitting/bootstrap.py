@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 
@@ -16,6 +17,8 @@ WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
 """Six-point weights (±) of Webb 2023 (doi:10.1111/caje.12661): good with few clusters."""
 
 
+AT_ONCE = 60_000
+"""Residuals in one batch of resamples."""
 Resampling = Literal["auto", "case", "cluster", "wild"]
 
 
@@ -41,32 +44,65 @@ def bootstrap_draws(
         raise UsageError(
             f"unknown resampling {resample!r}", hint=f"Use {', '.join(get_args(Resampling))}."
         )
-    coordinates = Coordinates.of(problem.law)
-    rng = np.random.default_rng(seed)
-    u = coordinates.u(theta)
     _, index = np.unique(clusters, return_inverse=True)
-    groups = int(index.max()) + 1
-    n = len(problem.loss)
-    start = np.repeat(u[None], count, axis=0)
+    n, groups = len(problem.loss), int(index.max()) + 1
     if resample == "auto":
         resample = "case" if groups == n else "wild"
     if resample == "case":
         index, groups = np.arange(n), n
-    if resample in ("case", "cluster"):
-        drawn = rng.multinomial(groups, np.full(groups, 1 / groups), size=count).astype(float)
-        given = 1.0 if problem.weights is None else problem.weights
-        resampled = replace(problem, weights=drawn[:, index] * given)
-    else:
-        values = np.concatenate([-WEBB[::-1], WEBB])
-        weights = values[rng.integers(0, 6, size=(count, groups))][:, index]
-        residual = problem.residual(u[None])[0]
-        inflated = _left_out_residuals(problem, u, index)
+    rng = np.random.default_rng(seed)
+    resampled = (
+        _wild(problem, theta, index, count, rng)
+        if resample == "wild"
+        else _drawn(problem, index, count, rng)
+    )
+    found = [_refitted(part, theta) for part in resampled]
+    return np.concatenate(found) if found else np.empty((0, len(theta)))
+
+
+def _at_once(problem: Problem, count: int) -> list[int]:
+    """Sizes of the batches: what fits the cache is fitted faster, and memory stays bounded."""
+    most = max(1, AT_ONCE // len(problem.loss))
+    return [min(most, count - done) for done in range(0, count, most)]
+
+
+def _drawn(
+    problem: Problem, index: Counts, count: int, rng: np.random.Generator
+) -> Iterator[Problem]:
+    """Clusters drawn with replacement, as weights of their rows."""
+    groups = int(index.max()) + 1
+    given = 1.0 if problem.weights is None else problem.weights
+    for size in _at_once(problem, count):
+        times = rng.multinomial(groups, np.full(groups, 1 / groups), size=size).astype(float)
+        yield replace(problem, weights=times[:, index] * given)
+
+
+def _wild(
+    problem: Problem, theta: Array, index: Counts, count: int, rng: np.random.Generator
+) -> Iterator[Problem]:
+    """Residuals multiplied by one Webb weight a cluster."""
+    u = Coordinates.of(problem.law).u(theta)
+    residual = problem.residual(u[None])[0]
+    inflated = _left_out_residuals(problem, u, index)
+    values = np.concatenate([-WEBB[::-1], WEBB])
+    chosen = rng.integers(0, 6, size=(count, int(index.max()) + 1))
+    done = 0
+    for size in _at_once(problem, count):
+        weights = values[chosen[done : done + size]][:, index]
+        done += size
         if problem.objective.residual == "log":
             loss = problem.loss * np.exp(residual) * np.exp(-weights * inflated)
         else:
             loss = problem.loss + residual - weights * inflated
-        resampled = replace(problem, loss=loss)
-    found, value = descend(resampled, start, iterations=150, tolerance=1e-7)
+        yield replace(problem, loss=loss)
+
+
+def _refitted(problem: Problem, theta: Array) -> Array:
+    """Parameters (K, P) of a batch of resamples; those without a value are left out."""
+    size = len(problem.loss) if problem.loss.ndim == 2 else len(cast("Array", problem.weights))
+    coordinates = Coordinates.of(problem.law)
+    start = np.repeat(coordinates.u(theta)[None], size, axis=0)
+    found, value = descend(problem, start, iterations=150, tolerance=1e-7)
     return coordinates.theta(found[np.isfinite(value)])
 
 
