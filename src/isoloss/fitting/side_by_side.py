@@ -161,6 +161,8 @@ def fit_groups(
     objective: LossName = "huber",
     delta: float = 1e-3,
     residual: ResidualName = "log",
+    tau: float = 0.9,
+    nu: float = 4.0,
     weights: str | None = None,
     fixed: Mapping[str, float] | None = None,
     tied: Mapping[str, str] | None = None,
@@ -179,7 +181,7 @@ def fit_groups(
         runs: the table; or views by name, which may share rows and are not pooled.
         by: the column that tells groups apart; every value that it has is a group.
         pooled: whether to fit all rows together too.
-        law, target, objective, delta, residual, weights, fixed, tied, bootstrap, resample, level,
+        law, target, objective, delta, residual, tau, nu, weights, fixed, tied, bootstrap, resample, level,
             seed, n: as for `isoloss.fit`.
 
     Raises:
@@ -195,7 +197,7 @@ def fit_groups(
     views, own_column = _views(runs, by, n)
     options: dict[str, Any] = {
         "target": target, "objective": objective, "delta": delta, "residual": residual,
-        "weights": weights, "fixed": fixed, "tied": tied, "bootstrap": bootstrap,
+        "tau": tau, "nu": nu, "weights": weights, "fixed": fixed, "tied": tied, "bootstrap": bootstrap,
         "resample": resample, "level": level, "seed": seed, "n": own_column,
     }  # fmt: skip
     chosen = _law_for(views, law, Constraints(dict(fixed or {}), dict(tied or {})))

@@ -76,10 +76,10 @@ def get_law(name_or_formula: str | Law, variables: Collection[str] = ()) -> Law:
         return _LAWS[name]
     if re.fullmatch(r"[A-Za-z][\w-]*", text):
         close = difflib.get_close_matches(text, _LAWS, n=1)
-        hint = f"Did you mean {close[0]}? " if close else ""
+        names = f"Did you mean {close[0]}?" if close else f"Laws: {', '.join(_LAWS)}."
         raise NotFoundError(
             f"no law is called {text!r}",
-            hint=f"{hint}Laws: {', '.join(_LAWS)}; or a formula such as 'E + A/N**alpha'.",
+            hint=f"{names} Or give a formula such as 'E + A/N**alpha'.",
         )
     from isoloss.laws.formula import parse_law
 
