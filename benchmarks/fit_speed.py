@@ -36,8 +36,8 @@ from scipy.special import huber, logsumexp
 
 import isoloss as il
 from isoloss.fitting import Objective, Problem
-from isoloss.fitting.coordinates import Coordinates
-from isoloss.fitting.descent import descend
+from isoloss.fitting.solver.coordinates import Coordinates
+from isoloss.fitting.solver.descent import descend
 from isoloss.laws import get_law
 
 DELTA = 1e-3

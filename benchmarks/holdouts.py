@@ -25,8 +25,8 @@ import pandas as pd
 
 import isoloss as il
 from isoloss.fitting.backtesting import Ladder, baseline_losses
-from isoloss.fitting.compared_laws import Comparison
-from isoloss.fitting.comparison import COMPARED_LAWS
+from isoloss.fitting.comparison.compared_laws import Comparison
+from isoloss.fitting.comparison.comparison import COMPARED_LAWS
 from isoloss.fitting.result import Fit
 
 LEVEL = 0.9

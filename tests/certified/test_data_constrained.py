@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import isoloss as il
-from isoloss.fitting.coordinates import Coordinates
+from isoloss.fitting.solver.coordinates import Coordinates
 from isoloss.laws import get_law
 
 LAW = get_law("data_constrained")

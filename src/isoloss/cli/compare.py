@@ -43,7 +43,7 @@ def command(
     Exits with 4 where no law predicts better than the lowest loss seen.
     """
     from isoloss.cli._inputs import read_runs
-    from isoloss.fitting.comparison import COMPARED_LAWS, compare
+    from isoloss.fitting.comparison.comparison import COMPARED_LAWS, compare
 
     result = compare(
         read_runs(table, columns(map_)),

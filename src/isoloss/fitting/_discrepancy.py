@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isoloss.fitting._ahead import compute_of
 from isoloss.fitting._scatter import scatter_trend
 from isoloss.fitting.backtesting import LEAST_ROWS, LEAST_SIZES, RATIOS, TOLERANCE
-from isoloss.fitting.coordinates import Coordinates
-from isoloss.fitting.descent import Problem, descend
-from isoloss.fitting.starts import draw_starts
+from isoloss.fitting.diagnosis._ahead import compute_of
+from isoloss.fitting.solver.coordinates import Coordinates
+from isoloss.fitting.solver.descent import Problem, descend
+from isoloss.fitting.solver.starts import draw_starts
 from isoloss.laws.law import Array, Mask
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RollingError:
 
 def rolling_error(fit: Fit) -> RollingError:
     """Of the law of a fit on the rows of that fit; with a reason where they are too few."""
-    from isoloss.fitting.profiling import problem_of
+    from isoloss.fitting.diagnosis.profiling import problem_of
 
     problem, u = problem_of(fit)
     compute = compute_of(problem.data)

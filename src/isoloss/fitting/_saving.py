@@ -15,9 +15,9 @@ import numpy as np
 
 from isoloss._files import write_bytes_atomic, write_json_atomic
 from isoloss.errors import DataError, NotFoundError, UsageError
-from isoloss.fitting.constraints import Constraints
-from isoloss.fitting.objective import Objective
 from isoloss.fitting.result import FORMAT, Check, Estimate, Fit, FittedRows, ObjectiveValue
+from isoloss.fitting.solver.constraints import Constraints
+from isoloss.fitting.solver.objective import Objective
 from isoloss.laws import Law, get_law, law_names
 from isoloss.laws.law import Array
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isoloss.fitting._ahead import compute_of
-from isoloss.fitting._calibration import student_quantile
+from isoloss.fitting.diagnosis._ahead import compute_of
+from isoloss.fitting.diagnosis._calibration import student_quantile
 from isoloss.laws import Law
 from isoloss.laws.law import Array
 

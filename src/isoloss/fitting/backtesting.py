@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from isoloss.fitting.descent import Problem
-from isoloss.fitting.objective import Objective
-from isoloss.fitting.optimum import solve
+from isoloss.fitting.solver.descent import Problem
+from isoloss.fitting.solver.objective import Objective
+from isoloss.fitting.solver.optimum import solve
 from isoloss.laws import Law, get_law
 from isoloss.laws.law import Array, Columns
 

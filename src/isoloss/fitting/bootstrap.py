@@ -9,8 +9,8 @@ from typing import Literal, cast, get_args
 import numpy as np
 
 from isoloss.errors import UsageError
-from isoloss.fitting.coordinates import Coordinates
-from isoloss.fitting.descent import Problem, descend
+from isoloss.fitting.solver.coordinates import Coordinates
+from isoloss.fitting.solver.descent import Problem, descend
 from isoloss.laws.law import Array, Counts
 
 WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))

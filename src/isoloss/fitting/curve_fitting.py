@@ -12,12 +12,17 @@ import numpy.typing as npt
 
 from isoloss.errors import DataError, UsageError
 from isoloss.fitting._curve_text import curve_text
-from isoloss.fitting.checks import gradient_is_small, identified, inside_bounds, starts_agree
-from isoloss.fitting.coordinates import Coordinates
-from isoloss.fitting.descent import Problem
-from isoloss.fitting.objective import LossName, Objective, ResidualName
-from isoloss.fitting.optimum import Optimum, solve
+from isoloss.fitting.diagnosis.checks import (
+    gradient_is_small,
+    identified,
+    inside_bounds,
+    starts_agree,
+)
 from isoloss.fitting.result import SCHEMA_VERSION, Check, Estimate, ObjectiveValue
+from isoloss.fitting.solver.coordinates import Coordinates
+from isoloss.fitting.solver.descent import Problem
+from isoloss.fitting.solver.objective import LossName, Objective, ResidualName
+from isoloss.fitting.solver.optimum import Optimum, solve
 from isoloss.laws.annealing import DECAY, annealing_area, multi_power
 from isoloss.laws.curves import Curve, Curves, Points, point_columns
 from isoloss.laws.law import Array, Law

@@ -12,11 +12,7 @@ import numpy as np
 
 from isoloss.errors import DataError, UsageError
 from isoloss.fitting.bootstrap import Resampling, bootstrap_draws
-from isoloss.fitting.checks import all_checks
-from isoloss.fitting.constraints import Constraints, expanded, reduced_law
-from isoloss.fitting.descent import Problem
-from isoloss.fitting.objective import LossName, Objective, ResidualName
-from isoloss.fitting.optimum import Optimum, solve
+from isoloss.fitting.diagnosis.checks import all_checks
 from isoloss.fitting.result import (
     Check,
     Estimate,
@@ -26,6 +22,10 @@ from isoloss.fitting.result import (
     check_level,
     too_few_draws,
 )
+from isoloss.fitting.solver.constraints import Constraints, expanded, reduced_law
+from isoloss.fitting.solver.descent import Problem
+from isoloss.fitting.solver.objective import LossName, Objective, ResidualName
+from isoloss.fitting.solver.optimum import Optimum, solve
 from isoloss.laws import Law, get_law
 from isoloss.laws.law import Array
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from isoloss.errors import UsageError
-from isoloss.fitting._ahead import compute_of
 from isoloss.fitting._json import SCHEMA_VERSION, plain
+from isoloss.fitting.diagnosis._ahead import compute_of
 from isoloss.laws.law import Array
 
 if TYPE_CHECKING:

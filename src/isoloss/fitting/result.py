@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from isoloss.errors import UsageError
 from isoloss.fitting._json import SCHEMA_VERSION, plain
-from isoloss.fitting.constraints import Constraints
-from isoloss.fitting.descent import Problem
-from isoloss.fitting.objective import Objective
 from isoloss.fitting.predicting import Kind, Prediction, prediction
+from isoloss.fitting.solver.constraints import Constraints
+from isoloss.fitting.solver.descent import Problem
+from isoloss.fitting.solver.objective import Objective
 from isoloss.laws import Law
 from isoloss.laws.law import Array, Counts
 
 if TYPE_CHECKING:
-    from isoloss.fitting._grouping import By
-    from isoloss.fitting.influences import Influence
-    from isoloss.fitting.profiling import Profile
+    from isoloss.fitting.diagnosis._grouping import By
+    from isoloss.fitting.diagnosis.influences import Influence
+    from isoloss.fitting.diagnosis.profiling import Profile
 
 FORMAT = "isoloss-fit-1"
 
@@ -202,19 +202,19 @@ class Fit:
 
     def profile(self, name: str, *, level: float | None = None, points: int = 25) -> Profile:
         """The objective along one parameter or a formula of them; see `isoloss.fitting.profile`."""
-        from isoloss.fitting.profiling import profile
+        from isoloss.fitting.diagnosis.profiling import profile
 
         return profile(self, name, level=level, points=points)
 
     def influence(self, by: By = "run", *, budget: float | None = None) -> Influence:
         """What changes without each run, cluster or budget; see `isoloss.fitting.influence`."""
-        from isoloss.fitting.influences import influence
+        from isoloss.fitting.diagnosis.influences import influence
 
         return influence(self, by, budget=budget)
 
     def posterior(self, *, draws: int = 1000, steps: int = 4000, seed: int | None = None) -> Fit:
         """This fit with draws of a Bayesian posterior; see `isoloss.fitting.posterior`."""
-        from isoloss.fitting.posteriors import posterior
+        from isoloss.fitting.diagnosis.posteriors import posterior
 
         return posterior(self, draws=draws, steps=steps, seed=seed)
 

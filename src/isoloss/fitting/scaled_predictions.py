@@ -16,7 +16,7 @@ from isoloss.fitting.predicting import Kind, Prediction
 from isoloss.laws.metrics import metric_of
 
 if TYPE_CHECKING:
-    from isoloss.fitting.power_fit import PowerFit
+    from isoloss.fitting.power.power_fit import PowerFit
     from isoloss.fitting.result import Fit
 
 GROWING = {"N": 1.0, "D": 1.0, "C": 2.0, "U": 1.0, "M": 0.0}
@@ -73,7 +73,7 @@ class ScaledPredictions:
 
     def summary(self) -> str:
         """A table in 80 columns."""
-        from isoloss.fitting._power_text import scaled_text
+        from isoloss.fitting.power._power_text import scaled_text
 
         return scaled_text(self)
 

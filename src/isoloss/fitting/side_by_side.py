@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from isoloss.errors import DataError, UsageError
-from isoloss.fitting._arm_rows import labels_of
+from isoloss.fitting.arms._arm_rows import labels_of
 from isoloss.fitting.bootstrap import Resampling
-from isoloss.fitting.constraints import Constraints
 from isoloss.fitting.estimation import fit
-from isoloss.fitting.objective import LossName, ResidualName
 from isoloss.fitting.result import SCHEMA_VERSION, Fit, check_level
+from isoloss.fitting.solver.constraints import Constraints
+from isoloss.fitting.solver.objective import LossName, ResidualName
 from isoloss.laws import Law, get_law
 
 if TYPE_CHECKING:
@@ -181,8 +181,8 @@ def fit_groups(
         runs: the table; or views by name, which may share rows and are not pooled.
         by: the column that tells groups apart; every value that it has is a group.
         pooled: whether to fit all rows together too.
-        law, target, objective, delta, residual, tau, nu, weights, fixed, tied, bootstrap, resample, level,
-            seed, n: as for `isoloss.fit`.
+        law, target, objective, delta, residual, tau, nu, weights, fixed, tied, bootstrap,
+            resample, level, seed, n: as for `isoloss.fit`.
 
     Raises:
         DataError: no such column, or no group can be fitted.
@@ -197,8 +197,8 @@ def fit_groups(
     views, own_column = _views(runs, by, n)
     options: dict[str, Any] = {
         "target": target, "objective": objective, "delta": delta, "residual": residual,
-        "tau": tau, "nu": nu, "weights": weights, "fixed": fixed, "tied": tied, "bootstrap": bootstrap,
-        "resample": resample, "level": level, "seed": seed, "n": own_column,
+        "tau": tau, "nu": nu, "weights": weights, "fixed": fixed, "tied": tied,
+        "bootstrap": bootstrap, "resample": resample, "level": level, "seed": seed, "n": own_column,
     }  # fmt: skip
     chosen = _law_for(views, law, Constraints(dict(fixed or {}), dict(tied or {})))
     groups = tuple(_group(name, view, chosen, options) for name, view in views.items())

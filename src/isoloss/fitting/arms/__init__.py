@@ -1,0 +1,1 @@
+"""Procedures compared under one law: what is B worth, in compute?"""

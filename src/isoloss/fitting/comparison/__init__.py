@@ -1,0 +1,1 @@
+"""Laws ranked by their error on runs that they were not fitted to."""

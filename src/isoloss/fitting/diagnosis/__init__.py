@@ -1,0 +1,1 @@
+"""What a fit is asked: checks, profiles, influence, outliers, posterior."""

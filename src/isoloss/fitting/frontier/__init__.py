@@ -1,0 +1,1 @@
+"""The compute-optimal frontier read off the runs, without a law of N and D."""

@@ -1,0 +1,1 @@
+"""The plain power law of any metric, in closed form."""

@@ -1,0 +1,1 @@
+"""What minimises: the objective, the law's free parameters, and the search for the optimum."""
