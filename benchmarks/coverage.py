@@ -27,7 +27,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 from isoloss.fitting import Objective, Problem, solve
-from isoloss.fitting.bootstrap import bootstrap_draws
+from isoloss.fitting.bootstrap import Resampling, bootstrap_draws
 from isoloss.laws import get_law
 
 STARTS, DRAWS = 12, 300
@@ -48,6 +48,7 @@ class Cell:
     noise: float
     tails: str = "normal"
     shared: float = 0.0
+    resample: Resampling = "auto"
 
     @property
     def name(self) -> str:
@@ -55,7 +56,8 @@ class Cell:
         said = f"{self.law}, {self.shape}, noise {self.noise:.1%}"
         if self.tails != "normal":
             said += f", {self.tails}"
-        return said + (f", {self.shared:.0%} of its variance shared" if self.shared else "")
+        said += f", {self.shared:.0%} of its variance shared" if self.shared else ""
+        return said + (f", {self.resample} bootstrap" if self.resample != "auto" else "")
 
 
 CELLS = (
@@ -63,7 +65,10 @@ CELLS = (
     Cell("chinchilla", "grid 8x6", 0.01),
     Cell("chinchilla", "isoflop 8x7", 0.003),
     Cell("chinchilla", "grid 8x6", 0.003, tails="Student t3"),
-    Cell("chinchilla", "trunks 9", 0.003, shared=0.5),
+    Cell("chinchilla", "trunks 9", 0.003, shared=0.5, resample="wild"),
+    Cell("chinchilla", "trunks 9", 0.003, shared=0.5, resample="cluster"),
+    Cell("chinchilla", "trunks 20", 0.003, shared=0.5, resample="wild"),
+    Cell("chinchilla", "trunks 20", 0.003, shared=0.5, resample="cluster"),
     Cell("chinchilla", "grid 5x4", 0.003),
     Cell("skaling", "grid 8x6", 0.003),
 )
@@ -107,7 +112,7 @@ def replicate(job: tuple[Cell, int]) -> list[dict[str, Any]]:
     loss = law.value(truth, data) * np.exp(errors(cell, cluster, rng))
     problem = Problem(law=law, data=data, loss=loss, objective=Objective())
     found = solve(problem, starts=STARTS, seed=seed)
-    draws = bootstrap_draws(problem, found.theta, cluster, DRAWS, seed)
+    draws = bootstrap_draws(problem, found.theta, cluster, DRAWS, seed, cell.resample)
     rows: list[dict[str, Any]] = []
     for name, of in quantities(cell.law, float((6 * n * d).max())):
         sample = of(draws)

@@ -62,7 +62,7 @@ def command(
     map_: Map = None,
     bootstrap: Annotated[int, typer.Option(help="Resamples for the intervals; 0 for none.")] = 1000,
     resample: Annotated[
-        str, typer.Option(help="case, cluster or wild; `auto` is wild where runs share trunks.")
+        str, typer.Option(help="case, cluster or wild; `auto` draws what is independent.")
     ] = "auto",
     level: Level = 0.9,
     seed: Seed = 0,

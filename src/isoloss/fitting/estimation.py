@@ -65,7 +65,7 @@ def fit(
         bootstrap: resamples for the intervals; 0 for none.
         resample: `case` draws rows, `cluster` draws whole clusters (a trunk, a run's
             checkpoints, seeds of one configuration), `wild` multiplies the residuals of each
-            cluster by one random weight; `auto` is `case` without clusters, else `wild`.
+            cluster by one random weight; `auto` chooses (see `bootstrap_draws`).
         level: of the intervals.
         seed: of starts and resamples; the same seed gives the same fit.
         n: which column is N; `params_matmul` where every row has it.

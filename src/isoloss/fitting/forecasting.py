@@ -180,7 +180,7 @@ def forecast(
     fits = {
         law: fit(
             runs, law, objective=LADDER_OBJECTIVE.name, delta=LADDER_OBJECTIVE.delta,
-            bootstrap=BOOTSTRAP, level=level, seed=seed,
+            bootstrap=BOOTSTRAP, resample="wild", level=level, seed=seed,
         )
         for law in laws
     }  # fmt: skip
