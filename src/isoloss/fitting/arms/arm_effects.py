@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isoloss.errors import UsageError
-from isoloss.fitting.arms._arm_test import SharedTest
+from isoloss.fitting.arms._arm_sharing import SharedTest
 from isoloss.fitting.result import SCHEMA_VERSION, Estimate, Fit
 from isoloss.laws import Law
 

@@ -16,7 +16,7 @@ from isoloss.fitting.arms._arm_law import (
 )
 from isoloss.fitting.arms._arm_routes import effect_of, routes_of
 from isoloss.fitting.arms._arm_rows import ArmRows, arm_rows
-from isoloss.fitting.arms._arm_test import SharedTest, shared_arms_test, untested
+from isoloss.fitting.arms._arm_sharing import SharedTest, shared_arms_test, untested
 from isoloss.fitting.arms._arm_worth import at_edge, best_split, sizes_of, target_of
 from isoloss.fitting.arms.arm_effects import ArmComparison
 from isoloss.fitting.bootstrap import Resampling
