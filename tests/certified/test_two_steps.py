@@ -51,7 +51,9 @@ def test_errors_of_gadre_in_two_steps(shared_data: Path) -> None:
         predicted = chain.predict(**at)
         percent = 100 * (predicted.loss / run["metric_error"] - 1)
         assert percent == pytest.approx(published, abs=5e-4)
-        assert predicted.low < run["metric_error"] < predicted.high
+        # Five runs for four parameters: no interval is better than one that means nothing.
+        assert np.isnan(predicted.low)
+        assert "1 point more than parameters" in predicted.reason
 
 
 def olmo(folder: Path, task: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import numpy as np
 
 from isoloss.errors import DataError, UsageError
 from isoloss.fitting.bootstrap import Resampling, bootstrap_draws
-from isoloss.fitting.diagnosis.checks import all_checks
+from isoloss.fitting.diagnosis.checks import all_checks, distinct_points
 from isoloss.fitting.result import (
     Check,
     Estimate,
@@ -31,6 +31,9 @@ from isoloss.laws.law import Array
 
 if TYPE_CHECKING:
     from isoloss.runs import Runs
+
+LEAST_SPARE = 2
+"""Distinct points beyond the parameters that intervals need: with one, they mean nothing."""
 
 
 def fit(
@@ -106,7 +109,11 @@ def fit(
     extra = _extra_columns(used, dict(rows.columns), n)
     checks = all_checks(problem, optimum, rows.clusters, extra, rows.run_ids, used, n)
     draws, reason = None, "the fit was made without bootstrap (bootstrap=0)"
-    if bootstrap:
+    spare = distinct_points(problem) - len(free.parameters)
+    if bootstrap and spare < LEAST_SPARE:
+        more = f"{spare} point{'' if spare == 1 else 's'} more than parameters"
+        reason = f"{more}: too few to judge the scatter by"
+    elif bootstrap:
         draws = bootstrap_draws(problem, optimum.theta, rows.clusters, bootstrap, seed, resample)
         reason = too_few_draws(len(draws), level)
     status, trusted = _status(checks)

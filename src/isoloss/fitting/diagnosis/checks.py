@@ -180,16 +180,21 @@ def _along_valley(problem: Problem, u: Array, position: int, aims: Array) -> Arr
 
 def enough_configurations(problem: Problem, clusters: Counts) -> Check:
     """Runs that share a trunk, or an (N, D), are not independent."""
-    points = np.stack([np.round(_log(c), 6) for c in problem.data.values()], axis=1)
-    distinct = len(np.unique(points, axis=0))
+    distinct = distinct_points(problem)
     groups = len(np.unique(clusters))
     passed = distinct >= len(problem.law.parameters) + 2 and groups >= 4
     return Check(
         name="configurations",
         passed=passed,
         message=f"{distinct} distinct points in {groups} independent groups",
-        cure="" if passed else "Intervals from so few are too narrow: add runs.",
+        cure="" if passed else "Intervals from so few are not usable: add runs.",
     )
+
+
+def distinct_points(problem: Problem) -> int:
+    """How many different points of the law's variables the rows have."""
+    points = np.stack([np.round(_log(c), 6) for c in problem.data.values()], axis=1)
+    return len(np.unique(points, axis=0))
 
 
 def no_trend(problem: Problem, u: Array, extra: Mapping[str, Array]) -> Check:
