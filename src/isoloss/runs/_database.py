@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _SQLITE_HEADER = b"SQLite format 3\0"
 _BUSY_SECONDS = 30
+# Bytes that SQLite may want beside a store before it writes anything.
+_ROOM = 1 << 20
 # The lock that a writer takes, so that positions and the chain of hashes have one order.
 _POSTGRESQL_LOCK = "LOCK TABLE isoloss_runs, isoloss_events IN EXCLUSIVE MODE"
 
@@ -243,8 +246,18 @@ def _problem(label: str, text: str) -> IsolossError:
         return DataError(f"{label}: {text}", hint="The store is damaged: restore a copy of it.")
     if "locked" in text:
         hint = f"Another process has written for {_BUSY_SECONDS} seconds: wait for it."
-    elif "full" in text:
+    elif "full" in text or ("disk I/O error" in text and _nearly_full(label)):
+        # SQLite says so where it cannot even make the files beside a store.
+        text = text if "full" in text else f"{text}: the disk is full"
         hint = "Free some disk space; what was added before is kept."
     else:
         hint = "Check that the file and its folder are writable, or that the server is there."
     return EnvironmentProblem(f"{label}: cannot be opened or written: {text}", hint=hint)
+
+
+def _nearly_full(label: str) -> bool:
+    """Whether the disk of a file has less room than a store needs to be opened."""
+    try:
+        return shutil.disk_usage(Path(label).parent).free < _ROOM
+    except OSError:
+        return False
