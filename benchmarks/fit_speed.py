@@ -153,12 +153,13 @@ def own_protocol(
 
     With the exponents of a start fixed, E, A and B follow from least squares (variable
     projection), so the grid over their logarithms is not needed: starts that differ in these
-    alone are one.
+    alone are one. An exponent of 0 makes a term a constant, like E; it begins at .05.
     """
     problem = problem_of(n, d, loss)
     coordinates = Coordinates.of(problem.law)
     exponents, which = np.unique(grid[:, :2], axis=0, return_inverse=True)
-    theta = np.stack([[*projected(x, y, n, d, loss)[0], x, y] for x, y in exponents])
+    begun = np.maximum(exponents, 0.05)
+    theta = np.stack([[*projected(x, y, n, d, loss)[0], x, y] for x, y in begun])
     u, value = descend(problem, coordinates.nearest_u(theta), iterations=300, tolerance=1e-10)
     start = Coordinates.of(problem.law).theta(u[value.argmin()])
     refits: list[np.ndarray] = []
@@ -166,7 +167,7 @@ def own_protocol(
         counts = np.stack([np.bincount(i, minlength=len(loss)) for i in part]).astype(float)
         resampled = replace(problem, weights=counts)
         begin = np.repeat(coordinates.u(start)[None], len(part), axis=0)
-        refits.append(descend(resampled, begin, iterations=150, tolerance=1e-9)[1])
+        refits.append(descend(resampled, begin, iterations=150, tolerance=1e-7)[1])
     return value[which.ravel()], np.concatenate(refits)
 
 
@@ -188,7 +189,7 @@ def rivals(n: np.ndarray, d: np.ndarray, loss: np.ndarray, resamples: int = 20) 
         best = il.fitting.solve(problem)
         start = np.repeat(Coordinates.of(problem.law).u(best.theta)[None], len(counts), axis=0)
         resampled = replace(problem, weights=counts)
-        return descend(resampled, start, iterations=150, tolerance=1e-9)[1]
+        return descend(resampled, start, iterations=150, tolerance=1e-7)[1]
 
     values, cpu, _ = timed(ours)
     each = cpu / len(counts)
