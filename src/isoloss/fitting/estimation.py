@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -34,6 +34,25 @@ if TYPE_CHECKING:
 
 LEAST_SPARE = 2
 """Distinct points beyond the parameters that intervals need: with one, they mean nothing."""
+
+
+class FitSettings(TypedDict, total=False):
+    """The settings of `fit`, for functions that pass them on to it."""
+
+    target: str | None
+    objective: LossName
+    delta: float
+    residual: ResidualName
+    tau: float
+    nu: float
+    weights: str | None
+    fixed: Mapping[str, float] | None
+    tied: Mapping[str, str] | None
+    bootstrap: int
+    resample: Resampling
+    level: float
+    seed: int
+    n: str | None
 
 
 def fit(
@@ -83,9 +102,7 @@ def fit(
     True
     """
     check_level(level)
-    if bootstrap < 0 or seed < 0:
-        name, value = ("bootstrap", bootstrap) if bootstrap < 0 else ("seed", seed)
-        raise UsageError(f"{name} must not be negative, found {value}")
+    _refuse_negative(bootstrap=bootstrap, seed=seed)
     spec = Objective(name=objective, delta=delta, residual=residual, tau=tau, nu=nu)
     used = runs.used()
     chosen = get_law(law, _own_columns(used))
@@ -100,22 +117,10 @@ def fit(
     rows = _rows(used, chosen, target or chosen.target, weights, n)
     _refuse_signs(rows, spec)
     problem = rows.problem(free, spec)
-    optimum = solve(problem, seed=seed)
-    if not math.isfinite(optimum.value):
-        raise DataError(
-            f"the law {chosen.name!r} has no value at these runs, from any start",
-            hint="Look for logarithms or powers of what is not positive in the formula.",
-        )
+    optimum = _solved(problem, seed)
     extra = _extra_columns(used, dict(rows.columns), n)
     checks = all_checks(problem, optimum, rows.clusters, extra, rows.run_ids, used, n)
-    draws, reason = None, "the fit was made without bootstrap (bootstrap=0)"
-    spare = distinct_points(problem) - len(free.parameters)
-    if bootstrap and spare < LEAST_SPARE:
-        more = f"{spare} point{'' if spare == 1 else 's'} more than parameters"
-        reason = f"{more}: too few to judge the scatter by"
-    elif bootstrap:
-        draws = bootstrap_draws(problem, optimum.theta, rows.clusters, bootstrap, seed, resample)
-        reason = too_few_draws(len(draws), level)
+    draws, reason = _resampled(problem, optimum, rows, bootstrap, seed, resample, level)
     status, trusted = _status(checks)
     estimates = _estimates(free, optimum, draws, reason, level)
     return Fit(
@@ -147,6 +152,47 @@ def fit(
             "gradient_norm": optimum.gradient_norm,
         },
     )
+
+
+def _refuse_negative(**counts: int) -> None:
+    for name, value in counts.items():
+        if value < 0:
+            raise UsageError(f"{name} must not be negative, found {value}")
+
+
+def _solved(problem: Problem, seed: int) -> Optimum:
+    """The optimum.
+
+    Raises:
+        DataError: the law has no value at the rows, wherever the search begins.
+    """
+    optimum = solve(problem, seed=seed)
+    if not math.isfinite(optimum.value):
+        raise DataError(
+            f"the law {problem.law.name!r} has no value at these runs, from any start",
+            hint="Look for logarithms or powers of what is not positive in the formula.",
+        )
+    return optimum
+
+
+def _resampled(
+    problem: Problem,
+    optimum: Optimum,
+    rows: FittedRows,
+    bootstrap: int,
+    seed: int,
+    resample: Resampling,
+    level: float,
+) -> tuple[Array | None, str]:
+    """Bootstrap draws, or None; and why intervals at `level` cannot be read off them, or ''."""
+    if not bootstrap:
+        return None, "the fit was made without bootstrap (bootstrap=0)"
+    spare = distinct_points(problem) - len(problem.law.parameters)
+    if spare < LEAST_SPARE:
+        more = f"{spare} point{'' if spare == 1 else 's'} more than parameters"
+        return None, f"{more}: too few to judge the scatter by"
+    draws = bootstrap_draws(problem, optimum.theta, rows.clusters, bootstrap, seed, resample)
+    return draws, too_few_draws(len(draws), level)
 
 
 def _rows(used: Runs, law: Law, target: str, weights: str | None, n: str | None) -> FittedRows:

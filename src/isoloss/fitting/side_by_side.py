@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from isoloss.errors import DataError, UsageError
 from isoloss.fitting.arms._arm_rows import labels_of
-from isoloss.fitting.bootstrap import Resampling
-from isoloss.fitting.estimation import fit
+from isoloss.fitting.estimation import FitSettings, fit
 from isoloss.fitting.result import SCHEMA_VERSION, Fit, check_level
 from isoloss.fitting.solver.constraints import Constraints
-from isoloss.fitting.solver.objective import LossName, ResidualName
 from isoloss.laws import Law, get_law
 
 if TYPE_CHECKING:
@@ -157,20 +155,7 @@ def fit_groups(
     law: str | Law = "chinchilla",
     *,
     pooled: bool = True,
-    target: str | None = None,
-    objective: LossName = "huber",
-    delta: float = 1e-3,
-    residual: ResidualName = "log",
-    tau: float = 0.9,
-    nu: float = 4.0,
-    weights: str | None = None,
-    fixed: Mapping[str, float] | None = None,
-    tied: Mapping[str, str] | None = None,
-    bootstrap: int = 1000,
-    resample: Resampling = "auto",
-    level: float = 0.9,
-    seed: int = 0,
-    n: str | None = None,
+    **settings: Unpack[FitSettings],
 ) -> FitTable:
     """Fit one law to each group of runs, and to all of them together.
 
@@ -181,8 +166,7 @@ def fit_groups(
         runs: the table; or views by name, which may share rows and are not pooled.
         by: the column that tells groups apart; every value that it has is a group.
         pooled: whether to fit all rows together too.
-        law, target, objective, delta, residual, tau, nu, weights, fixed, tied, bootstrap,
-            resample, level, seed, n: as for `isoloss.fit`.
+        law, settings: as for `isoloss.fit`.
 
     Raises:
         DataError: no such column, or no group can be fitted.
@@ -193,14 +177,12 @@ def fit_groups(
     >>> table.rows[-1].name
     '(all)'
     """
+    level = settings.get("level", 0.9)
     check_level(level)
-    views, own_column = _views(runs, by, n)
-    options: dict[str, Any] = {
-        "target": target, "objective": objective, "delta": delta, "residual": residual,
-        "tau": tau, "nu": nu, "weights": weights, "fixed": fixed, "tied": tied,
-        "bootstrap": bootstrap, "resample": resample, "level": level, "seed": seed, "n": own_column,
-    }  # fmt: skip
-    chosen = _law_for(views, law, Constraints(dict(fixed or {}), dict(tied or {})))
+    views, own_column = _views(runs, by, settings.get("n"))
+    options: dict[str, Any] = {**settings, "n": own_column}
+    constraints = Constraints(dict(settings.get("fixed") or {}), dict(settings.get("tied") or {}))
+    chosen = _law_for(views, law, constraints)
     groups = tuple(_group(name, view, chosen, options) for name, view in views.items())
     if all(group.fit is None for group in groups):
         raise DataError(
