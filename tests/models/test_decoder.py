@@ -10,8 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from isoloss.architecture import TransformerConfig, config_for_width
+from isoloss.errors import UsageError
 from isoloss.models import Attention, Decoder, fused_attention, plain_attention
-from isoloss.models.attention import rotary_table, rotate
+from isoloss.models.masks import Mask
+from isoloss.models.positions import rotary_table, rotate
 
 CONFIG = config_for_width(32, vocab_size=50, context_length=12)
 
@@ -80,11 +82,11 @@ def module_by_hand(module: Attention, x_TD: Tensor) -> Tensor:
 
 
 def test_module_and_its_gradients_equal_the_formulas_by_hand() -> None:
-    module = restless().layers()[0].attention
+    module = restless().stack.layers()[0].attention
     assert module.n_head == 2
     x_BTD = random(2, 9, 32, seed=5).requires_grad_()
     cos_TK, sin_TK = (t.double() for t in rotary_table(9, module.head_dim))
-    got = module(x_BTD, cos_TK, sin_TK)
+    got = module(x_BTD, Mask(causal=True), (cos_TK, sin_TK))
     expected = torch.stack([module_by_hand(module, x) for x in x_BTD])
     torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)  # the table is float32
     at = [x_BTD, *module.parameters()]
@@ -105,7 +107,7 @@ def test_decoder_equals_its_blocks_by_hand() -> None:
         return x / x.square().mean(1, keepdim=True).sqrt()
 
     x_TD = norm(model.embedding.weight[tokens])
-    for block in model.layers():
+    for block in model.stack.layers():
         x_TD = x_TD + module_by_hand(block.attention, norm(x_TD))
         inner = norm(x_TD) @ block.feed_forward.up.weight.T
         x_TD = x_TD + inner.clamp(min=0) ** 2 @ block.feed_forward.down.weight.T
@@ -158,5 +160,5 @@ def test_seed_decides_the_weights_whatever_the_global_state() -> None:
 
 
 def test_more_positions_than_the_context_are_refused() -> None:
-    with pytest.raises(ValueError, match="13 positions exceed the context length 12"):
+    with pytest.raises(UsageError, match="13 positions exceed the 12 that the model was made for"):
         Decoder(CONFIG)(torch.zeros(1, 13, dtype=torch.long))

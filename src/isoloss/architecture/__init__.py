@@ -1,16 +1,24 @@
 """Model configs and exact counts, without PyTorch."""
 
-from isoloss.architecture.config import HEAD_DIM, TransformerConfig, config_for_width
+from isoloss.architecture.config import HEAD_DIM, TransformerConfig
 from isoloss.architecture.counts import (
     FLOPS_CONVENTIONS,
     FlopsConvention,
     ParameterCounts,
     count_parameters,
+    forward_flops,
     forward_flops_per_token,
     training_flops,
 )
+from isoloss.architecture.families import (
+    FAMILIES,
+    config_for_width,
+    family_options,
+    feed_forward_width,
+)
 
 __all__ = [
+    "FAMILIES",
     "FLOPS_CONVENTIONS",
     "HEAD_DIM",
     "FlopsConvention",
@@ -18,6 +26,9 @@ __all__ = [
     "TransformerConfig",
     "config_for_width",
     "count_parameters",
+    "family_options",
+    "feed_forward_width",
+    "forward_flops",
     "forward_flops_per_token",
     "training_flops",
 ]
