@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isoloss.architecture import FLOPS_CONVENTIONS, FlopsConvention, training_flops
+from isoloss.architecture import FAMILIES, FLOPS_CONVENTIONS, FlopsConvention, training_flops
 from isoloss.planning.shapes import (
     fixed_depth_table,
     parameters_of,
@@ -25,6 +25,8 @@ CONVENTIONS = ("params_total", "params_non_embedding", "params_matmul")
     n_layer=st.integers(1, 200),
     n_convention=st.sampled_from(CONVENTIONS),
     flops_convention=st.sampled_from(FLOPS_CONVENTIONS),
+    family=st.sampled_from(sorted(FAMILIES)),
+    shares=st.booleans(),
 )
 def test_fixed_depth_counts_are_exact(
     vocab_size: int,
@@ -32,7 +34,10 @@ def test_fixed_depth_counts_are_exact(
     n_layer: int,
     n_convention: str,
     flops_convention: FlopsConvention,
+    family: str,
+    shares: bool,
 ) -> None:
+    encoder, predicted = (0.25, 0.5) if shares else (None, None)
     table = fixed_depth_table(
         vocab_size=vocab_size,
         context_length=context_length,
@@ -40,12 +45,18 @@ def test_fixed_depth_counts_are_exact(
         n_convention=n_convention,
         flops_convention=flops_convention,
         max_n=1e11,
+        family=family,
+        encoder_share=encoder,
+        predicted_share=predicted,
     )
     for index in {0, 1, 2, len(table.n) // 2, len(table.n) - 1} & set(range(len(table.n))):
         config = table.config(index)
         assert config.d_model == 16 * (index + 1)
         assert table.n[index] == parameters_of(config, n_convention)
-        assert table.flops_per_token[index] == training_flops(config, 1, flops_convention)
+        exact = training_flops(
+            config, 1, flops_convention, encoder_tokens=encoder, predicted=predicted
+        )
+        assert table.flops_per_token[index] == pytest.approx(exact, rel=1e-12)
     assert table.dense_n[0] == pytest.approx(table.n[0])
     assert table.dense_n[-1] == pytest.approx(table.n[-1])
     assert len(table.n) == 1 or table.n[-1] <= 1e11

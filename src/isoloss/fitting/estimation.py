@@ -6,11 +6,13 @@ import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from isoloss.architecture import FAMILIES
 from isoloss.errors import DataError, UsageError
+from isoloss.fitting.arms._arm_rows import EMPTY, labels_of
 from isoloss.fitting.bootstrap import Resampling, bootstrap_draws
 from isoloss.fitting.diagnosis.checks import all_checks, distinct_points
 from isoloss.fitting.result import (
@@ -122,7 +124,7 @@ def fit(
     checks = all_checks(problem, optimum, rows.clusters, extra, rows.run_ids, used, n)
     draws, reason = _resampled(problem, optimum, rows, bootstrap, seed, resample, level)
     status, trusted = _status(checks)
-    estimates = _estimates(free, optimum, draws, reason, level)
+    estimates = intervals_of(free, optimum, draws, reason, level)
     return Fit(
         law=chosen,
         theta=expanded(chosen, constraints, optimum.theta),
@@ -215,7 +217,16 @@ def _rows(used: Runs, law: Law, target: str, weights: str | None, n: str | None)
         weights=weight,
         clusters=used.clusters(),
         run_ids=tuple(str(run_id) for run_id in used.to_frame()["run_id"]),
+        groups=_groups(used),
     )
+
+
+def _groups(used: Runs) -> tuple[str, ...]:
+    """The column `group` of every row; nothing where there is none, or nothing in it."""
+    if "group" not in used.to_frame().columns:
+        return ()
+    labels = labels_of(used, "group")
+    return tuple(labels) if any(label != EMPTY for label in labels) else ()
 
 
 def _refuse_signs(rows: FittedRows, objective: Objective) -> None:
@@ -256,12 +267,28 @@ def _extra_columns(used: Runs, data: dict[str, Array], n: str | None) -> dict[st
     return found
 
 
-def _family(used: Runs) -> dict[str, int]:
+def _family(used: Runs) -> dict[str, Any]:
     """What all rows share of the ladder's shapes; empty where they differ or are unknown."""
     shared = {name: used.constant(name) for name in ("vocab_size", "context_length", "n_layer")}
-    if used.constant("architecture") != "decoder" or any(v is None for v in shared.values()):
+    architecture = str(used.constant("architecture") or "")
+    if any(v is None for v in shared.values()) or architecture not in ("decoder", *FAMILIES):
         return {}
-    return {name: int(value) for name, value in shared.items() if value is not None}
+    sizes: dict[str, Any] = {n: int(value) for n, value in shared.items() if value is not None}
+    if architecture in ("decoder", "isoloss"):
+        return sizes
+    return {**sizes, "architecture": architecture, **_shares(used)}
+
+
+def _shares(used: Runs) -> dict[str, float]:
+    """Shares of the tokens that an encoder sees, and that a head predicts, over all rows."""
+    names = {"encoder_share": "meta_tokens_encoder", "predicted_share": "meta_tokens_predicted"}
+    tokens = used.vector("D").sum()
+    found: dict[str, float] = {}
+    for share, column in names.items():
+        with contextlib.suppress(DataError, UsageError):
+            counted = used.vector(column)
+            found[share] = float(counted.sum() / tokens)
+    return found
 
 
 def _scatter(problem: Problem, optimum: Optimum) -> float:
@@ -276,7 +303,7 @@ def _scatter(problem: Problem, optimum: Optimum) -> float:
     return math.sqrt(float((kept**2).sum()) / free)
 
 
-def _estimates(
+def intervals_of(
     law: Law, optimum: Optimum, draws: Array | None, reason: str, level: float
 ) -> dict[str, Estimate]:
     """Values with intervals; an interval that there is not carries `reason` or its own."""

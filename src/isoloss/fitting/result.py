@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isoloss.errors import UsageError
+from isoloss.fitting._archive import KINDS
 from isoloss.fitting._json import SCHEMA_VERSION, plain
 from isoloss.fitting.predicting import Kind, Prediction, prediction
 from isoloss.fitting.solver.constraints import Constraints
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from isoloss.fitting.diagnosis.influences import Influence
     from isoloss.fitting.diagnosis.profiling import Profile
 
-FORMAT = "isoloss-fit-1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +108,8 @@ class FittedRows:
         weights: of the rows in the objective (n,), or None.
         clusters: one integer a row (n,); rows that share it are not independent.
         run_ids: of the rows.
+        groups: what the column `group` says of each row, `(empty)` where it says nothing; none
+            at all where the table has no such column.
     """
 
     columns: Mapping[str, Array]
@@ -116,6 +118,7 @@ class FittedRows:
     weights: Array | None
     clusters: Counts
     run_ids: tuple[str, ...]
+    groups: tuple[str, ...] = ()
 
     def problem(self, law: Law, objective: Objective) -> Problem:
         """The fit of a law to these rows."""
@@ -143,7 +146,9 @@ class Fit:
         draws: parameters of bootstrap fits (R, P), or None with `draws_reason`.
         n_convention, flops_convention: of the rows (docs/design.md §3); may be empty.
         ranges: smallest and largest value of each variable, and of N, D and C where known.
-        family: vocab_size, context_length, n_layer where all rows share the ladder's shapes.
+        family: what all rows share of the ladder's shapes: vocab_size, context_length, n_layer;
+            for a family other than the default its name (`architecture`) and the shares of
+            tokens that the encoder sees and the head predicts. Empty where rows differ.
         scatter: standard deviation of the log residuals, with degrees of freedom taken off.
         runs_hash: of the table that was fitted.
         data: the rows that were fitted; None for a fit that was loaded without its `.npz`.
@@ -166,7 +171,7 @@ class Fit:
     seed: int
     level: float
     ranges: Mapping[str, tuple[float, float]]
-    family: Mapping[str, int]
+    family: Mapping[str, Any]
     scatter: float
     runs_hash: str
     evidence: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -207,7 +212,7 @@ class Fit:
         return profile(self, name, level=level, points=points)
 
     def influence(self, by: By = "run", *, budget: float | None = None) -> Influence:
-        """What changes without each run, cluster or budget; see `isoloss.fitting.influence`."""
+        """What changes without each run, group or budget; see `isoloss.fitting.influence`."""
         from isoloss.fitting.diagnosis.influences import influence
 
         return influence(self, by, budget=budget)
@@ -240,7 +245,7 @@ class Fit:
         """Plain dictionary for JSON, without the draws."""
         return {
             "schema_version": SCHEMA_VERSION,
-            "format": FORMAT,
+            "format": KINDS["Fit"].format,
             "law": self.law.name,
             "formula": self.law.formula,
             "variables": list(self.law.variables),

@@ -114,7 +114,7 @@ def _check_budget(flops: float, level: float) -> None:
         raise UsageError(f"level must lie between 0 and 1, found {level!r}", hint="Try 0.9.")
 
 
-def _size(name: str, wishes: Wishes, family: Mapping[str, int]) -> int | None:
+def _size(name: str, wishes: Wishes, family: Mapping[str, Any]) -> int | None:
     wish: int | None = getattr(wishes, name)
     return wish if wish is not None else family.get(name)
 
@@ -143,8 +143,11 @@ def _table(source: Source, wishes: Wishes, flops: float) -> ShapeTable | None:
         "flops_convention": convention,
         "max_n": math.sqrt(flops / (6 * MIN_TOKENS_PER_PARAMETER)),
     }
+    named = source.family.get("architecture")
     if n_layer is None:
-        return rule_table(**counted)
+        return None if named else rule_table(**counted)
+    shares = {name: source.family.get(name) for name in ("encoder_share", "predicted_share")}
+    counted |= {"family": named or "isoloss", **shares}
     return fixed_depth_table(n_layer=n_layer, **counted)
 
 
@@ -172,10 +175,7 @@ def _assembled(
         level=level,
         architecture=shape,
         parameters=_parameters(shape),
-        flops_by_convention={
-            name: float(training_flops(shape, max(1, round(optimum.d)), name))
-            for name in FLOPS_CONVENTIONS
-        },
+        flops_by_convention=_flops(shape, max(1, round(optimum.d)), source.family),
         extrapolation=flops / largest[1] if largest else math.nan,
         extrapolation_reason="" if largest else "the source does not say what its runs cost",
         beyond=_beyond(source, optimum),
@@ -186,6 +186,18 @@ def _assembled(
     )
     caveats = _caveats.of_plan(draft, source, optimum, vars(wishes), six_nd=six_nd)
     return replace(draft, caveats=caveats)
+
+
+def _flops(shape: TransformerConfig, tokens: int, family: Mapping[str, Any]) -> dict[str, float]:
+    """The run's FLOP under every convention, with the shares of tokens that the runs had."""
+    counted = {
+        name: family[share] * tokens
+        for name, share in (("encoder_tokens", "encoder_share"), ("predicted", "predicted_share"))
+        if share in family
+    }
+    return {
+        name: float(training_flops(shape, tokens, name, **counted)) for name in FLOPS_CONVENTIONS
+    }
 
 
 def _parameters(shape: TransformerConfig) -> dict[str, int]:

@@ -63,37 +63,109 @@ def fixed_depth_table(
     n_convention: str,
     flops_convention: FlopsConvention,
     max_n: float = MAX_PARAMETERS,
+    family: str = "isoloss",
+    encoder_share: float | None = None,
+    predicted_share: float | None = None,
 ) -> ShapeTable:
     """Every member of the ladder's family up to `max_n`, widths in steps of `WIDTH_STEP`.
 
-    At fixed depth each count is p·d + q·d² in the width d, so that two exact counts give all.
+    At fixed depth each count is a combination of 1, d, d², d·f and f in the width d and the
+    feed-forward width f, so that five exact counts give all.
+
+    Args:
+        vocab_size, context_length, n_layer: what all members share.
+        n_convention, flops_convention: what N and C count.
+        max_n: largest N.
+        family: a name of `isoloss.architecture.FAMILIES`.
+        encoder_share: share of the tokens that an encoder-decoder's encoder sees.
+        predicted_share: share of the tokens that the head is computed at.
     """
 
-    def config(width: int) -> TransformerConfig:
+    def config(width: int, **options: int) -> TransformerConfig:
         return config_for_width(
-            width, vocab_size=vocab_size, context_length=context_length, n_layer=n_layer
+            width,
+            vocab_size=vocab_size,
+            context_length=context_length,
+            n_layer=n_layer,
+            family=family,
+            **options,
         )
 
-    two = (config(WIDTH_STEP), config(2 * WIDTH_STEP))
-    n_p, n_q = _quadratic(*(parameters_of(shape, n_convention) for shape in two))
-    f_p, f_q = _quadratic(*(training_flops(shape, 1, flops_convention) for shape in two))
-    limit = min(max_n, MAX_PARAMETERS)
-    widest = (math.sqrt(n_p**2 + 4 * n_q * limit) - n_p) / (2 * n_q)
-    widths = WIDTH_STEP * np.arange(1, max(int(widest // WIDTH_STEP), 1) + 1, dtype=np.float64)
+    def flops(shape: TransformerConfig) -> float:
+        return training_flops(
+            shape,
+            1,
+            flops_convention,
+            encoder_tokens=encoder_share,
+            predicted=predicted_share,
+        )
+
+    gated = config(WIDTH_STEP).gated
+    count_n = _combination(config, lambda shape: parameters_of(shape, n_convention))
+    count_flops = _combination(config, flops)
+
+    def n_of(widths: FloatArray) -> FloatArray:
+        return count_n(widths, _feed_forward(widths, gated))
+
+    steps = _steps_within(min(max_n, MAX_PARAMETERS), n_of)
+    widths = WIDTH_STEP * np.arange(1, steps + 1, dtype=np.float64)
     dense: FloatArray = np.geomspace(widths[0], widths[-1], _DENSE_POINTS, dtype=np.float64)
+    inner = dense * (8 / 3 if gated else 4)
+    if gated:  # the ends are members of the table, rounding included
+        inner[[0, -1]] = _feed_forward(dense[[0, -1]], gated)
     return ShapeTable(
-        n=n_p * widths + n_q * widths**2,
-        flops_per_token=f_p * widths + f_q * widths**2,
-        dense_n=n_p * dense + n_q * dense**2,
-        dense_flops=f_p * dense + f_q * dense**2,
+        n=n_of(widths),
+        flops_per_token=count_flops(widths, _feed_forward(widths, gated)),
+        dense_n=count_n(dense, inner),
+        dense_flops=count_flops(dense, inner),
         config=lambda index: config(WIDTH_STEP * (index + 1)),
     )
 
 
-def _quadratic(at_step: int, at_two_steps: int) -> tuple[float, float]:
-    """p and q of p·d + q·d² through the counts at one and two width steps."""
-    q = (at_two_steps - 2 * at_step) / (2 * WIDTH_STEP**2)
-    return at_step / WIDTH_STEP - q * WIDTH_STEP, q
+def _feed_forward(widths: FloatArray, gated: bool) -> FloatArray:
+    """`isoloss.architecture.feed_forward_width` of many widths."""
+    if not gated:
+        return 4 * widths
+    step = np.where(widths >= 32, 16, 8)
+    return np.ceil(8 * widths / (3 * step)) * step
+
+
+def _combination(
+    config: Callable[..., TransformerConfig], count: Callable[[TransformerConfig], float]
+) -> Callable[[FloatArray, FloatArray], FloatArray]:
+    """A count as a function of widths and feed-forward widths, through five exact counts.
+
+    A width is sampled in steps of `WIDTH_STEP` (d = 16 i) and f freely, so the coefficients of
+    1, i, i², i f and f are differences of exact counts.
+    """
+
+    def at(i: int, f: int) -> float:
+        return float(count(config(WIDTH_STEP * i, d_ff=f)))
+
+    both = at(2, 2) - at(2, 1) - (at(1, 2) - at(1, 1))  # of i f
+    inner = at(1, 2) - at(1, 1) - both  # of f
+    first, second, third = (at(i, 1) - both * i - inner for i in (1, 2, 3))
+    square = (third - 2 * second + first) / 2
+    linear = second - first - 3 * square
+    constant = first - linear - square
+
+    def combined(widths: FloatArray, f: FloatArray) -> FloatArray:
+        i = widths / WIDTH_STEP
+        return constant + linear * i + square * i * i + both * i * f + inner * f
+
+    return combined
+
+
+def _steps_within(limit: float, n_of: Callable[[FloatArray], FloatArray]) -> int:
+    """Largest number of width steps whose N stays within a limit; 1 at least."""
+    low, high = 1, 2
+    while float(n_of(np.array([WIDTH_STEP * float(high)]))[0]) <= limit:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        inside = float(n_of(np.array([WIDTH_STEP * float(middle)]))[0]) <= limit
+        low, high = (middle, high) if inside else (low, middle)
+    return low
 
 
 def rule_table(

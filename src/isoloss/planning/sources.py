@@ -71,7 +71,7 @@ class Source:
         draws: resampled parameters (R, P), or none with `no_draws_reason`.
         n_convention, flops_convention: what N and C count; empty where the source does not say.
         ranges: what the runs cover, under the names N, D and C; any may be missing.
-        family: shape that all runs share; empty for a published law.
+        family: what all runs share of their shapes (`Fit.family`); empty for a published law.
         caveats: what the source itself has to say.
     """
 
@@ -84,7 +84,7 @@ class Source:
     n_convention: str
     flops_convention: str
     ranges: Mapping[str, tuple[float, float]]
-    family: Mapping[str, int]
+    family: Mapping[str, Any]
     caveats: tuple[str, ...]
 
     def loss(
@@ -129,11 +129,7 @@ def read_source(source: PlannableFit | str) -> Source:
         n_convention=source.n_convention,
         flops_convention=source.flops_convention,
         ranges=_ranges(source.ranges, source.n_convention),
-        family={
-            key: int(value)
-            for key, value in source.family.items()
-            if key in ("vocab_size", "context_length", "n_layer") and value
-        },
+        family={key: value for key, value in source.family.items() if value},
         caveats=untrusted,
     )
 
