@@ -22,6 +22,7 @@ from isoloss.models.language_model import (
 )
 from isoloss.models.masks import Mask, attention_mask
 from isoloss.models.roles import Role, parameter_roles
+from isoloss.models.transformer import Transformer
 
 __all__ = [
     "Attention",
@@ -36,6 +37,7 @@ __all__ = [
     "LanguageModel",
     "Mask",
     "Role",
+    "Transformer",
     "attention_mask",
     "build_model",
     "fused_attention",
