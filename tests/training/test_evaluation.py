@@ -10,7 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from isoloss.architecture import TransformerConfig
+from isoloss.models import build_model
 from isoloss.training import clustered_standard_error, evaluate_loss
+from isoloss.training.evaluation import evaluate
+from isoloss.training.objectives import Batch, EvaluationSet, batch_loss
+
+CONFIG = TransformerConfig(
+    vocab_size=20, context_length=6, d_model=16, n_layer=1, n_head=2, d_ff=32, dropout=0.5
+)
 
 
 class Fixed(nn.Module):
@@ -80,3 +88,103 @@ def test_its_intervals_cover() -> None:
 
 def test_one_cluster_has_no_standard_error() -> None:
     assert math.isnan(clustered_standard_error(np.ones(5), 1, np.zeros(5, dtype=int)))
+
+
+def test_units_of_different_lengths_follow_the_ratio_estimator() -> None:
+    sums, counts = np.array([2.0, 9.0, 4.0]), np.array([1, 3, 2])
+    residuals = sums - sums.sum() / 6 * counts
+    expected = math.sqrt(3 / 2 * (residuals**2).sum()) / 6
+    assert clustered_standard_error(sums, counts, np.arange(3)) == pytest.approx(expected)
+
+
+def held_out(**more) -> tuple[EvaluationSet, np.ndarray]:
+    """Two batches of rows that predict 1, 4, 2 and 3 tokens, and the unit of each token."""
+    rng = np.random.default_rng(0)
+    places = ([0, 6, 8, 9, 11], [1, 3, 6, 7, 11])
+    units = (np.array([0, 1, 1, 1, 1]), np.array([0, 0, 1, 1, 1]))
+    batches = tuple(
+        Batch(
+            inputs={"tokens": torch.from_numpy(rng.integers(0, 20, (2, 6)))},
+            targets=torch.from_numpy(rng.integers(0, 20, 5)),
+            places=torch.tensor(at),
+            tokens=12,
+        )
+        for at in places
+    )
+    clusters = np.array([3, 3, 5, 9])
+    return (
+        EvaluationSet(batches=batches, units=units, clusters=clusters, **more),
+        np.concatenate([units[0], units[1] + 2]),
+    )
+
+
+def losses_of(model, evaluation_set: EvaluationSet) -> np.ndarray:
+    """The loss of each predicted token, from the logits of all positions, without dropout."""
+    model.eval()
+    found = []
+    for batch in evaluation_set.batches:
+        log_p = model(**batch.inputs).double().log_softmax(-1).flatten(0, 1)
+        found.append(-log_p[batch.places, batch.targets].detach().numpy())
+    return np.concatenate(found)
+
+
+def test_an_evaluation_by_hand() -> None:
+    model = build_model(CONFIG, seed=1)
+    torch.nn.init.normal_(model.head.weight)
+    evaluation_set, unit_N = held_out(unit_bytes=np.array([2, 8, 3, 7]))
+    losses_N = losses_of(model, evaluation_set)
+    result = evaluate(model, evaluation_set)
+    assert result.tokens == evaluation_set.tokens == 10
+    assert result.loss == pytest.approx(losses_N.mean(), rel=1e-6)
+    assert result.bits_per_byte == pytest.approx(losses_N.sum() / math.log(2) / 20, rel=1e-6)
+    cluster_N = evaluation_set.clusters[unit_N]
+    residuals = [(losses_N[cluster_N == c] - losses_N.mean()).sum() for c in (3, 5, 9)]
+    assert result.loss_se == pytest.approx(math.sqrt(1.5 * np.square(residuals).sum()) / 10)
+    assert result.domains == {}
+
+
+def test_each_domain_is_evaluated_apart() -> None:
+    model = build_model(CONFIG, seed=1)
+    torch.nn.init.normal_(model.head.weight)
+    domains = np.array(["news", "news", "code", "news"])
+    evaluation_set, unit_N = held_out(unit_bytes=np.array([2, 8, 3, 0]), domains=domains)
+    losses_N = losses_of(model, evaluation_set)
+    result = evaluate(model, evaluation_set)
+    assert list(result.domains) == ["news", "code"]
+    for name, domain in result.domains.items():
+        own = losses_N[domains[unit_N] == name]
+        assert domain.tokens == len(own)
+        assert domain.loss == pytest.approx(own.mean(), rel=1e-6)
+    news, code = result.domains.values()
+    assert news.bits_per_byte == pytest.approx(news.loss * 8 / math.log(2) / 10)
+    assert code.bits_per_byte == pytest.approx(code.loss * 2 / math.log(2) / 3)
+    assert math.isnan(code.loss_se)  # one cluster
+    assert math.isfinite(news.loss_se)
+
+
+def test_dropout_is_off_and_every_part_is_left_in_its_mode() -> None:
+    model = build_model(CONFIG, seed=1)
+    torch.nn.init.normal_(model.head.weight)
+    evaluation_set, _ = held_out(no_bytes="no text")
+    model.train()
+    model.head.eval()
+    first = evaluate(model, evaluation_set)
+    assert first.loss == evaluate(model, evaluation_set).loss
+    assert "no text" in first.bits_per_byte_reason
+    assert model.training
+    assert model.stack.training
+    assert not model.head.training
+    windows = np.arange(14).reshape(2, 7)
+    assert evaluate_loss(model, windows, [0, 1], 9) == evaluate_loss(model, windows, [0, 1], 9)
+    batch = evaluation_set.batches[0]
+    assert batch_loss(model, batch).item() != batch_loss(model, batch).item()  # dropout is back
+
+
+def test_the_modes_come_back_after_an_error() -> None:
+    model = build_model(CONFIG)
+    tokens = torch.full((1, 6), 99)  # no such entry
+    batch = Batch(inputs={"tokens": tokens}, targets=tokens.flatten(), tokens=6)
+    units = (np.zeros(6, dtype=int),)
+    with pytest.raises(IndexError):
+        evaluate(model, EvaluationSet(batches=(batch,), units=units, clusters=np.zeros(1)))
+    assert model.training
