@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isoloss.corpus import Document, Split, split_documents
-from isoloss.corpus.splitting import GAP_BYTES, LEAST_SHARE, VALIDATION_SHARE
+from isoloss.corpus.selection.splitting import GAP_BYTES, LEAST_SHARE, VALIDATION_SHARE
 
 
 def split(texts: list[str], **options: int) -> Split:

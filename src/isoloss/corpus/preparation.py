@@ -1,183 +1,165 @@
-"""Texts → a prepared corpus: split, train a byte-level BPE on the training part, encode."""
+"""Texts → a prepared corpus: read, clean, deduplicate, split, train a tokeniser, encode.
+
+Texts are read once and wait on disk; every later stage reads them from there. Memory holds one
+document, one batch, and about two hundred bytes a document, however much text there is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from isoloss.corpus._settings import Settings, Sources, as_domains, opened, shares_of
+from isoloss.corpus._writing import NEWS_BYTES, texts_of, write_corpus
+from isoloss.corpus.reading import Document, read_documents
+from isoloss.corpus.selection import Cleaner, Cleaning, Selection, Spool, select
+from isoloss.corpus.selection.near_duplicates import THRESHOLD
+from isoloss.corpus.selection.selecting import fill
+from isoloss.corpus.selection.splitting import lengths
+from isoloss.corpus.summary import selection_facts
+from isoloss.corpus.tokenizers import check_choice, chunks, make_tokenizer
+from isoloss.corpus.tokens import MANIFEST, Corpus
+from isoloss.errors import EnvironmentProblem
 
-from isoloss._files import write_bytes_atomic, write_json_atomic, write_text_atomic
-from isoloss.corpus.documents import read_documents
-from isoloss.corpus.splitting import Split, split_documents
-from isoloss.corpus.tokens import FORMAT, MANIFEST, TOKEN_TYPE, Corpus, fingerprint
-from isoloss.errors import DataError, UsageError
-
-END_OF_TEXT = "<|endoftext|>"
-SMALLEST_VOCABULARY = 257
-"""All bytes and the end of text."""
-CHUNK_CHARACTERS = 1 << 16
 DEFAULT_MAX_BYTES = 64_000_000
+TOKENIZER_BYTES = 64_000_000
+"""A tokeniser is trained on at most this much text, spread evenly over the training part."""
+
+Say = Callable[[str], None]
 
 
 def prepare_corpus(
-    sources: Sequence[str | Path],
+    sources: Sequence[str | Path] | Mapping[str, Sources],
     out: str | Path,
     *,
     vocab_size: int = 1024,
     text_field: str = "text",
-    max_bytes: int = DEFAULT_MAX_BYTES,
-    on_progress: Callable[[str], None] | None = None,
+    max_bytes: int | None = DEFAULT_MAX_BYTES,
+    tokenizer: str | Path = "bpe",
+    special_tokens: Sequence[str] = (),
+    cleaning: Cleaning | None = None,
+    near_duplicates: float | None = THRESHOLD,
+    weights: Mapping[str, float] | None = None,
+    on_progress: Say | None = None,
 ) -> Corpus:
-    """Read, deduplicate, split, tokenise and write a corpus; a finished one is only opened.
+    """Read, clean, deduplicate, split, tokenise and write a corpus; a finished one is only opened.
 
     Args:
-        sources: files, folders or `"stdlib"`.
+        sources: files, folders, data sets or `"stdlib"` (see `read_documents`); or a mapping from
+            the names of domains to such, for a mixture.
         out: folder of the corpus.
-        vocab_size: entries of the byte-level BPE, 257 to 65,536.
-        text_field: the field of `.jsonl` and `.parquet` rows that holds the text.
-        max_bytes: most text that is used; of more, a random part of the documents.
+        vocab_size: ordinary entries of the tokeniser, 257 to 1,048,576. "characters" may have
+            fewer; "bytes" has 257 and a `tokenizer.json` what it has, whatever is said here.
+        text_field: the field of rows that holds the text.
+        max_bytes: most text that is used; of more, a random part of the documents. None: all.
+        tokenizer: "bpe" (byte-level), "unigram" (byte-level), "characters" (with bytes for rare
+            ones), "bytes", or the path of a `tokenizer.json`.
+        special_tokens: further entries with ids from `vocab_size` on (`MASK`, `PAD`, …); the
+            corpus's `vocab_size` counts them. Text that spells them is text.
+        cleaning: repair and filters; None is `Cleaning()`, which leaves clean text as it is.
+        near_duplicates: similarity (0.5 to 1) from which on a text counts as the near-duplicate of
+            another: training texts like a validation text go, and copies within each part. None
+            keeps them. See `near_duplicates`.
+        weights: domain → share of the training tokens drawn from it, in any unit; without, each
+            domain weighs as many tokens as it has.
         on_progress: called with one line at each stage.
 
     Raises:
         NotFoundError, DataError: as `read_documents`; also a text too small for the vocabulary.
-        UsageError: the folder holds a corpus of other sources or of another vocabulary.
+        UsageError: a setting that cannot be, or the folder holds another corpus.
+        EnvironmentProblem: no room on the disk, or a missing extra.
     """
     out = Path(out)
-    if (out / MANIFEST).exists():
-        return _opened(out, sources, vocab_size)
-    if not SMALLEST_VOCABULARY <= vocab_size <= 65_536:
-        raise UsageError(f"vocab_size must lie in 257 to 65,536, found {vocab_size}")
-    say = on_progress or (lambda _: None)
-    say("reading the text")
-    split = split_documents(read_documents(sources, text_field=text_field), max_bytes=max_bytes)
-    say(f"training a tokeniser of {vocab_size:,} entries on {split.n_bytes / 1e6:.1f} MB")
-    tokenizer = _train_tokenizer(split.train, vocab_size)
-    say("encoding")
-    tokenizer.encode_special_tokens = True  # a text that spells "<|endoftext|>" does not end there
-    end_of_text = tokenizer.token_to_id(END_OF_TEXT)
-    train, _ = _encode(tokenizer, split.train, end_of_text)
-    validation, starts = _encode(tokenizer, split.validation, end_of_text)
-    return _write(out, tokenizer, train, validation, starts, split, [str(s) for s in sources])
-
-
-def _opened(out: Path, sources: Sequence[str | Path], vocab_size: int) -> Corpus:
-    """The finished corpus in a folder, which must be the one that is asked for."""
-    corpus = Corpus.load(out)
-    found = [str(source) for source in corpus.manifest.get("sources", [])]
-    asked = [str(source) for source in sources]
-    if found != asked and [Path(s).resolve() for s in found] != [Path(s).resolve() for s in asked]:
-        raise UsageError(
-            f"{out} holds the corpus of {', '.join(found)}, not of {', '.join(asked)}",
-            hint="Take another folder.",
-        )
-    if corpus.vocab_size != vocab_size:
-        raise UsageError(
-            f"{out} holds a corpus of {corpus.vocab_size:,} vocabulary entries,"
-            f" {vocab_size:,} were asked for",
-            hint="Take another folder.",
-        )
-    return corpus
-
-
-def _write(
-    out: Path,
-    tokenizer: Any,
-    train: np.ndarray,
-    validation: np.ndarray,
-    starts: np.ndarray,
-    split: Split,
-    sources: list[str],
-) -> Corpus:
-    """Data first, the manifest last."""
-    text = tokenizer.to_str()
-    write_bytes_atomic(out / "train.bin", train.tobytes())
-    write_bytes_atomic(out / "validation.bin", validation.tobytes())
-    write_text_atomic(out / "tokenizer.json", text)
-    lengths = token_lengths(tokenizer)
-    encoded_bytes = int(lengths[train].sum() + lengths[validation].sum())
-    write_json_atomic(
-        out / MANIFEST,
-        {
-            "format": FORMAT,
-            "fingerprint": fingerprint(train, validation, starts, text),
-            "sources": sources,
-            "documents": split.documents,
-            "duplicates": split.duplicates,
-            "bytes": split.n_bytes,
-            "split": split.by,
-            "train_tokens": len(train),
-            "validation_tokens": len(validation),
-            "vocab_size": len(lengths),
-            "bytes_per_token": encoded_bytes / (len(train) + len(validation)),
-            "validation_starts": starts.tolist(),
-            "token_bytes": lengths.tolist(),
-        },
+    domains = as_domains(sources)
+    settings = Settings(
+        vocab_size=vocab_size,
+        text_field=text_field,
+        max_bytes=max_bytes,
+        tokenizer=str(tokenizer),
+        special_tokens=tuple(special_tokens),
+        cleaning=cleaning or Cleaning(),
+        near_duplicates=near_duplicates,
+        weights=shares_of(weights, domains),
     )
+    if (out / MANIFEST).exists():
+        return opened(out, domains, settings)
+    settings.check()
+    check_choice(tokenizer, vocab_size, special_tokens)
+    say = on_progress or (lambda _: None)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot write {out}: {error.strerror or error}") from error
+    with Spool(out.parent) as spool:
+        return _prepare(spool, domains, settings, out, say)
+
+
+def _prepare(
+    spool: Spool, domains: dict[str, list[str]], settings: Settings, out: Path, say: Say
+) -> Corpus:
+    """The stages, one after the other."""
+    say("reading the text")
+    cleaner = Cleaner(settings.cleaning)
+    for number, sources in enumerate(domains.values()):
+        documents = read_documents(sources, text_field=settings.text_field)
+        fill(spool, _counted(documents, spool, say), cleaner, number)
+    say(f"selecting from {len(spool):,} documents, {spool.n_bytes / 1e6:.1f} MB")
+    selections, duplicates = select(
+        spool,
+        names=tuple(domains),
+        max_bytes=settings.max_bytes,
+        near=settings.near_duplicates,
+        folder=out.parent,
+    )
+    n_bytes = sum(s.parts.n_bytes for s in selections)
+    say(f"training a tokeniser of {settings.vocab_size:,} entries on {n_bytes / 1e6:.1f} MB")
+    tokenizer = make_tokenizer(
+        settings.tokenizer,
+        lambda: _training_texts(spool, selections),
+        vocab_size=settings.vocab_size,
+        special_tokens=settings.special_tokens,
+    )
+    say("encoding")
+    facts = {
+        "settings": settings.to_dict(),
+        **selection_facts(spool, selections, duplicates, cleaner),
+    }
+    manifest = write_corpus(
+        out,
+        spool,
+        selections,
+        tokenizer,
+        domains=domains,
+        weights=settings.weights,
+        facts=facts,
+        say=say,
+    )
+    if manifest["bytes_kept"] != 1:
+        say(f"the tokeniser keeps {manifest['bytes_kept']:.2%} of the text's bytes")
     return Corpus.load(out)
 
 
-def _train_tokenizer(texts: Sequence[str], vocab_size: int) -> Any:
-    """Byte-level BPE (GPT-2's pre-tokeniser); deterministic for the same texts."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=[END_OF_TEXT],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator((part for text in texts for part in _chunks(text)), trainer)
-    if tokenizer.get_vocab_size() < vocab_size:
-        raise DataError(
-            f"the text is too small: it gives a vocabulary of {tokenizer.get_vocab_size():,}"
-            f" entries, {vocab_size:,} were asked for",
-            hint="Give more text.",
-        )
-    return tokenizer
+def _counted(documents: Iterator[Document], spool: Spool, say: Say) -> Iterator[Document]:
+    """The documents; a line each time that another part of them is in the spool."""
+    told = 0
+    for document in documents:
+        yield document
+        if spool.n_bytes - told >= NEWS_BYTES:
+            told = spool.n_bytes
+            say(f"reading the text: {told / 1e6:,.0f} MB")
 
 
-def _chunks(text: str) -> Iterable[str]:
-    """A long text in parts, so that one huge file does not hold everything up."""
-    for start in range(0, len(text), CHUNK_CHARACTERS):
-        yield text[start : start + CHUNK_CHARACTERS]
-
-
-def _encode(
-    tokenizer: Any, texts: Sequence[str], end_of_text: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Token ids with an end of text after each text, and where each text starts."""
-    parts = [part for text in texts for part in _chunks(text)]
-    owners = [index for index, text in enumerate(texts) for _ in _chunks(text)]
-    ids: list[np.ndarray] = []
-    starts: list[int] = []
-    position, current = 0, -1
-    for first in range(0, len(parts), 256):
-        encodings = tokenizer.encode_batch(parts[first : first + 256], add_special_tokens=False)
-        for offset, encoding in enumerate(encodings):
-            owner = owners[first + offset]
-            if owner != current:
-                if current >= 0:
-                    ids.append(np.asarray([end_of_text], dtype=TOKEN_TYPE))
-                    position += 1
-                current = owner
-                starts.append(position)
-            ids.append(np.asarray(encoding.ids, dtype=TOKEN_TYPE))
-            position += len(encoding.ids)
-    ids.append(np.asarray([end_of_text], dtype=TOKEN_TYPE))
-    return np.concatenate(ids), np.asarray(starts, dtype=np.int64)
-
-
-def token_lengths(tokenizer: Any) -> np.ndarray:
-    """UTF-8 bytes of each entry, (V,); the end of text stands for none.
-
-    Byte-level BPE writes every byte as one printable character, so characters are bytes.
-    """
-    size = tokenizer.get_vocab_size()
-    lengths = [len(tokenizer.id_to_token(index)) for index in range(size)]
-    lengths[tokenizer.token_to_id(END_OF_TEXT)] = 0
-    return np.asarray(lengths, dtype=np.int64)
+def _training_texts(spool: Spool, selections: list[Selection]) -> Iterator[str]:
+    """Training texts, or chunks spread evenly over them where there are too many."""
+    total = sum(int(lengths(s.parts.train).sum()) for s in selections)
+    texts = (text for s in selections for text in texts_of(spool, s.parts.train))
+    if total <= TOKENIZER_BYTES:
+        yield from texts
+        return
+    share = TOKENIZER_BYTES / total
+    seen = taken = 0
+    for part in (part for text in texts for part in chunks(text)):
+        seen += len(part)
+        if taken + len(part) <= share * seen:
+            taken += len(part)
+            yield part

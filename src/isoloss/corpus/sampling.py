@@ -10,9 +10,10 @@ from isoloss.corpus.tokens import Corpus
 from isoloss.errors import DataError
 
 
-@lru_cache(maxsize=4)
-def _order(windows: int, seed: int, epoch: int) -> np.ndarray:
-    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(windows)
+@lru_cache(maxsize=16)
+def _order(windows: int, seed: int, epoch: int, stream: int = 0) -> np.ndarray:
+    drawn_from = [seed, epoch, stream] if stream else [seed, epoch]
+    return np.random.Generator(np.random.PCG64(drawn_from)).permutation(windows)
 
 
 def batch(
@@ -27,6 +28,28 @@ def batch(
     >>> batch(np.arange(9), seed=0, step=0, batch_size=2, context_length=4).tolist()
     [[0, 1, 2, 3, 4], [4, 5, 6, 7, 8]]
     """
+    places = np.arange(step * batch_size, (step + 1) * batch_size)
+    return windows_of(tokens, places, seed=seed, context_length=context_length)
+
+
+def windows_of(
+    tokens: np.ndarray, places: np.ndarray, *, seed: int, context_length: int, stream: int = 0
+) -> np.ndarray:
+    """The windows at `places` (B,) of an endless walk through all windows, epoch after epoch.
+
+    Args:
+        tokens: (N,) ids.
+        places: numbers of windows in the walk.
+        seed: decides the order of the windows in each epoch.
+        context_length: T.
+        stream: another walk for the same seed.
+
+    Returns:
+        (B, T + 1) int64.
+
+    Raises:
+        DataError: too few tokens for one window.
+    """
     windows = (len(tokens) - 1) // context_length
     if windows < 1:
         raise DataError(
@@ -34,9 +57,9 @@ def batch(
             f" {context_length}",
             hint="Give more text.",
         )
-    places = np.arange(step * batch_size, (step + 1) * batch_size)
     chosen = [
-        _order(windows, seed, int(place) // windows)[int(place) % windows] for place in places
+        _order(windows, seed, place // windows, stream)[place % windows]
+        for place in places.tolist()
     ]
     starts = np.asarray(chosen, dtype=np.int64) * context_length
     offsets = np.arange(context_length + 1)
@@ -44,24 +67,32 @@ def batch(
 
 
 def evaluation_windows(
-    corpus: Corpus, context_length: int, max_tokens: int
+    corpus: Corpus, context_length: int, max_tokens: int, *, domain: str | None = None
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """The held-out windows, the same for every run.
 
     Windows start at each document or block anew, do not overlap in their targets, and are
     thinned out evenly to `max_tokens`.
 
+    Args:
+        corpus: the corpus.
+        context_length: T.
+        max_tokens: most predicted tokens.
+        domain: only the validation texts of that domain; clusters are counted inside it.
+
     Returns:
         windows (W, T + 1) int64; the cluster (document or block) of each (W,); UTF-8 bytes of
         all predicted tokens.
 
     Raises:
+        UsageError: no such domain.
         DataError: no document of the validation part is as long as one window.
     """
-    ends = np.append(corpus.validation_starts[1:], len(corpus.validation))
+    part = corpus if domain is None else corpus.domain(domain)
+    ends = np.append(part.validation_starts[1:], len(part.validation))
     starts: list[int] = []
     clusters: list[int] = []
-    for index, (first, end) in enumerate(zip(corpus.validation_starts, ends, strict=True)):
+    for index, (first, end) in enumerate(zip(part.validation_starts, ends, strict=True)):
         inside = range(int(first), int(end) - context_length, context_length)
         starts.extend(inside)
         clusters.extend([index] * len(inside))
@@ -78,7 +109,7 @@ def evaluation_windows(
         chosen = np.arange(len(starts))
     first = np.asarray(starts, dtype=np.int64)[chosen]
     windows = np.asarray(
-        corpus.validation[first[:, None] + np.arange(context_length + 1)[None, :]], dtype=np.int64
+        part.validation[first[:, None] + np.arange(context_length + 1)[None, :]], dtype=np.int64
     )
     n_bytes = int(corpus.token_bytes[windows[:, 1:]].sum())
     return windows, np.asarray(clusters, dtype=np.int64)[chosen], n_bytes
