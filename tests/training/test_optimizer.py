@@ -67,7 +67,7 @@ def reference_steps(weight: Tensor, gradients: list[Tensor], rate: float) -> Ten
 def test_steps_equal_those_of_pytorchs_muon() -> None:
     model = model_with_gradients()
     optimizer = Optimizer(model, RECIPE)
-    block = model.layers()[1]
+    block = model.stack.layers()[1]
     # The third of the stacked matrix that makes the keys, the output, both feed-forward parts.
     views = {
         "key": lambda: block.attention.qkv.weight[32:64],
@@ -127,7 +127,7 @@ def test_updates_are_equally_large_at_every_width() -> None:
     for width in (16, 64):
         model = Decoder(config_for_width(width, vocab_size=40, context_length=8))
         give_gradients(model, 1)
-        up = model.layers()[0].feed_forward.up.weight
+        up = model.stack.layers()[0].feed_forward.up.weight
         before = up.detach().clone()
         Optimizer(model, RECIPE).step(1.0)
         spectral = torch.linalg.matrix_norm(up.detach() - before, 2) / RECIPE.matrix_learning_rate

@@ -24,28 +24,112 @@ def command(
     ] = None,
     d_model: Annotated[int, typer.Option(min=1, help="Width.")] = 64,
     tokens: Annotated[
-        Any, typer.Option(parser=quantity, metavar="D", help="Training tokens.")
-    ] = "1M",
+        Any,
+        typer.Option(
+            parser=quantity,
+            metavar="D",
+            help="Training tokens; 1M when nothing says when to end.",
+            show_default=False,
+        ),
+    ] = None,
     text_field: Annotated[str, typer.Option(help="Field with the text in .jsonl, .parquet.")] = (
         "text"
     ),
+    fields: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE,TARGET", help="Fields of pairs, for sequence to sequence."),
+    ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(help="Family of models: isoloss, llama, gpt2, bert, bart, encoder, …"),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="causal, masked, span-corruption, prefix or sequence-to-sequence, with settings"
+            " as in masked:rate=0.3; what suits the family when left out."
+        ),
+    ] = None,
+    layers: Annotated[int | None, typer.Option(min=1, help="Depth (of each side).")] = None,
+    context: Annotated[int | None, typer.Option(min=1, help="Tokens of a row.")] = None,
+    vocab: Annotated[int | None, typer.Option(min=257, help="Entries of the tokeniser.")] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="muon (AdamW beside it) or adamw.", show_default=False)
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Peak AdamW rate at width 64.", show_default=False)
+    ] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="wsd, cosine, linear or constant.", show_default=False)
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32 or bfloat16.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    stop_epochs: Annotated[
+        float | None, typer.Option(help="End after so many passes over the text.")
+    ] = None,
+    stop_flops: Annotated[
+        Any, typer.Option(parser=quantity, metavar="C", help="End after so much training FLOP.")
+    ] = None,
+    stop_seconds: Annotated[
+        float | None, typer.Option(help="End after so much wall time, wherever it stands.")
+    ] = None,
+    stop_patience: Annotated[
+        int | None,
+        typer.Option(min=1, help="End after so many evaluations without a better loss."),
+    ] = None,
+    evaluate_every: Annotated[
+        int | None, typer.Option(min=1, help="Steps between evaluations, for the log.")
+    ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(help="Also log to tensorboard, wandb or trackio. Repeatable."),
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> Answer:
-    """Train one model with the recipe of the studies, and save it with its run row."""
+    """Train one model with the recipe of the studies, and save it with its run row and log."""
+    from isoloss.cli._training import recipe_from, stop_from, two_fields
     from isoloss.training import train_one
 
     row = train_one(
         list(corpus or ()),
         d_model=d_model,
-        tokens=int(tokens),
+        tokens=None if tokens is None else int(tokens),
         out=out,
         seed=seed,
         text_field=text_field,
+        fields=two_fields(fields),
+        family=family,
+        objective=objective,
+        n_layer=layers,
+        context_length=context,
+        vocab_size=vocab,
+        recipe=recipe_from(
+            optimizer=optimizer,
+            base_learning_rate=learning_rate,
+            schedule=schedule,
+            precision=precision,
+        ),
+        stop=stop_from(
+            epochs=stop_epochs,
+            flops=stop_flops,
+            seconds=stop_seconds,
+            patience=stop_patience,
+            evaluate_every=evaluate_every if stop_patience is not None else None,
+        ),
+        evaluate_every=evaluate_every,
+        logs=log or (),
+        device=device,
     )
     loss = row.get("loss")
     told = f"loss {loss:.4f} {row.get('loss_unit', '')}" if loss is not None else row.get("status")
+    if row.get("reason"):
+        told = f"{told} ({row['reason']})"
+    sample = f"; sample from it with: isoloss generate {out} --prompt '…'"
     return Answer(
-        document={"run": dict(row), "paths": {"model": str(out)}},
-        text=f"{told}\nSaved {out}; sample from it with: isoloss generate {out} --prompt '…'",
+        document={"run": dict(row), "paths": {"model": str(out), "log": str(out / "log.jsonl")}},
+        text=f"{told}\nSaved {out}"
+        + (sample if str(row.get("architecture", "")).startswith("decoder") else ""),
     )

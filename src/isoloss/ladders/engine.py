@@ -51,11 +51,12 @@ def train_trunk(
     """Train one trunk and its branches, the shortest first; `known` run ids are skipped.
 
     The trunk's state is saved before each branch leaves it, so that a killed trunk loses one
-    segment at most. Its checkpoints go when all branches are finished. `on_step` is called with
+    segment at most. Its checkpoints go when all branches are finished. Runs whose schedule needs
+    their length from the first step share nothing: each starts afresh. `on_step` is called with
     the steps that were added to those of the known runs.
     """
-    from isoloss.corpus import Corpus
-    from isoloss.training.recipe import Schedule, branch_schedule
+    from isoloss.training.devices import resolve_device
+    from isoloss.training.guards import Diverged
     from isoloss.training.run import (
         check_corpus,
         corpus_batches,
@@ -63,10 +64,12 @@ def train_trunk(
         describe,
         diverged,
         finish_branch,
+        open_corpus,
     )
-    from isoloss.training.state import Diverged, TrainingState
+    from isoloss.training.schedules import branch_schedule, trunk_schedule, trunk_steps
+    from isoloss.training.state import TrainingState
 
-    corpus = Corpus.load(corpus_path)
+    corpus = open_corpus(corpus_path)
     home = folder / trunk.trunk_id
     check_corpus(trunk.runs[0], corpus)
     batches = corpus_batches(corpus, trunk.runs[0])
@@ -76,31 +79,33 @@ def train_trunk(
     for index, run in enumerate(unknown):
         started = time.monotonic()
         schedule = branch_schedule(run.recipe, run.steps)
-        assert schedule.decay_start is not None
+        leaves = trunk_steps(run.recipe, run.steps)
+        loss = run.objective.loss
         if state is None:
-            state = _resume_or_start(home, trunk, schedule.decay_start)
+            state = _resume_or_start(home, trunk, leaves)
             if on_step and state.step != (counted := _trunk_steps(trunk, known)):
                 on_step(state.step - counted)  # saved further on, or lost
         try:
-            state.advance(
-                schedule.decay_start, Schedule(warmup=run.recipe.warmup_steps), batches, tick
-            )
+            if state.step < leaves:
+                state.advance(leaves, trunk_schedule(run.recipe), batches, tick, loss=loss)
         except Diverged as error:
             for later in unknown[index:]:
-                cost = costs(later, own_steps=0, started=started)
+                cost = costs(later, corpus, first=later.steps, started=started)
                 on_row({**describe(later, corpus), **diverged(error), **cost})
             break
-        saved = home / f"{schedule.decay_start:08d}.safetensors"
+        saved = home / f"{leaves:08d}.safetensors"
         state.save(saved)
-        branch = TrainingState.load(saved)
+        branch = TrainingState.load(saved, device=resolve_device(run.device))
         on_row(
             finish_branch(
                 branch,
                 run,
                 corpus,
-                own_steps=run.steps - schedule.decay_start,
+                first=leaves,
                 started=started,
-                until=lambda b=branch, r=run, s=schedule: b.advance(r.steps, s, batches, tick),
+                until=lambda b=branch, r=run, s=schedule: b.advance(
+                    r.steps, s, batches, tick, loss=r.objective.loss
+                ),
             )
         )
     shutil.rmtree(home, ignore_errors=True)
@@ -108,32 +113,34 @@ def train_trunk(
 
 def _trunk_steps(trunk: Trunk, known: set[str]) -> int:
     """Steps of the trunk that the known runs needed."""
-    from isoloss.training.recipe import branch_schedule
+    from isoloss.training.schedules import trunk_steps
 
     runs = [run for run in trunk.runs if run.run_id in known]
-    return max((branch_schedule(r.recipe, r.steps).decay_start or 0 for r in runs), default=0)
+    return max((trunk_steps(r.recipe, r.steps) for r in runs), default=0)
 
 
 def _resume_or_start(home: Path, trunk: Trunk, at_most: int) -> TrainingState:
     """The latest trunk checkpoint at or before a step, else a fresh state."""
     from isoloss.errors import DataError, NotFoundError
+    from isoloss.training.devices import resolve_device
     from isoloss.training.state import TrainingState
 
     first = trunk.runs[0]
+    device = resolve_device(first.device)
     saved = sorted(
         p for p in home.glob("*.safetensors") if p.stem.isdecimal() and int(p.stem) <= at_most
     )
     for path in reversed(saved):
         try:
-            state = TrainingState.load(path)
+            state = TrainingState.load(path, device=device)
         except (DataError, NotFoundError):
             path.unlink(missing_ok=True)
             continue
         same = state.model.config == first.architecture and state.recipe == first.recipe
-        if same and state.step == int(path.stem):
+        if same and state.seed == first.seed and state.step == int(path.stem):
             return state
         path.unlink(missing_ok=True)
-    return TrainingState.start(first.architecture, first.recipe, seed=first.seed)
+    return TrainingState.start(first.architecture, first.recipe, seed=first.seed, device=device)
 
 
 def _worker(

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from isoloss.architecture import TransformerConfig, config_for_width, count_parameters
-from isoloss.errors import DataError
+from isoloss.architecture import count_parameters
+from isoloss.errors import DataError, UsageError
 from isoloss.ladders.sizes import (
     NOISE_WIDTHS,
     LadderSize,
 )
-from isoloss.training.recipe import Recipe, branch_schedule
+from isoloss.training.aims import Aim, resolve_aim
+from isoloss.training.recipe import Recipe
 from isoloss.training.run import RunConfig
+from isoloss.training.schedules import trunk_steps
 
 HEAD_SHARE_WARNING = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trunk:
-    """Runs that share one constant-rate trunk: one config, rising step counts."""
+    """Runs that share one constant-rate trunk: one config, rising step counts.
+
+    Where the schedule needs the length of a run (cosine, linear) they share nothing but the
+    config, and each is trained by itself.
+
+    Raises:
+        UsageError: the runs differ in more than their steps: a branch would not be the run that
+            it stands for.
+    """
 
     runs: tuple[RunConfig, ...]
+
+    def __post_init__(self) -> None:
+        ids = {run.trunk_id for run in self.runs}
+        if len(ids) > 1:
+            raise UsageError(
+                f"{len(self.runs)} runs of one trunk differ in more than their steps",
+                hint="Learning rate, batch and warm-up must not depend on the length of a run.",
+            )
 
     @property
     def trunk_id(self) -> str:
@@ -36,8 +55,7 @@ class Trunk:
 
     def own_steps(self) -> int:
         """Steps trained in all: the trunk once, each decay branch once."""
-        schedules = [branch_schedule(run.recipe, run.steps) for run in self.runs]
-        starts = [schedule.decay_start or 0 for schedule in schedules]
+        starts = [trunk_steps(run.recipe, run.steps) for run in self.runs]
         branches = sum(run.steps - start for run, start in zip(self.runs, starts, strict=True))
         return max(starts) + branches
 
@@ -80,16 +98,7 @@ class LadderPlan:
 
 def run_from_identity(values: dict[str, Any]) -> RunConfig:
     """The inverse of `RunConfig.identity`."""
-    recipe = values["recipe"]
-    return RunConfig(
-        architecture=TransformerConfig(**values["architecture"]),
-        recipe=Recipe(**{**recipe, "betas": tuple(recipe["betas"])}),
-        steps=values["steps"],
-        seed=values["seed"],
-        corpus_fingerprint=values["corpus"],
-        eval_tokens=values["eval_tokens"],
-        threads=values["threads"],
-    )
+    return RunConfig.from_identity(values)
 
 
 def resolve_plan(
@@ -101,21 +110,28 @@ def resolve_plan(
     unique_tokens: int,
     corpus_fingerprint: str,
     eval_tokens: int,
+    aim: Aim | None = None,
+    max_epochs: float = 1.0,
     seed: int = 0,
     noise_seeds: int = 3,
     workers: int = 2,
     verify_threads: int = 1,
 ) -> LadderPlan:
-    """Turn a size into runs; token counts stay within the unique tokens of the corpus.
+    """Turn a size into runs; token counts stay within `max_epochs` of the corpus's tokens.
+
+    `aim` is what is trained for, causal language modelling when None.
 
     Raises:
         DataError: the corpus is too small for the ladder or for its verification run.
     """
+    aim = aim or resolve_aim()
+    allowed = math.floor(unique_tokens * max_epochs)
 
     def run(width: int, steps: int, run_seed: int, threads: int = 1) -> RunConfig:
-        shape = config_for_width(width, vocab_size=vocab_size, context_length=context_length)
+        shape = aim.shape(width, vocab_size=vocab_size, context_length=context_length)
         return RunConfig(
             architecture=shape,
+            objective=aim.objective,
             recipe=recipe,
             steps=steps,
             seed=run_seed,
@@ -126,15 +142,16 @@ def resolve_plan(
 
     def trunk(width: int, run_seed: int, cap: float) -> Trunk:
         runs = [run(width, steps, run_seed) for steps in dict.fromkeys(size.step_counts())]
-        return Trunk(runs=tuple(r for r in runs if _belongs(r, size, cap, unique_tokens)))
+        return Trunk(runs=tuple(r for r in runs if _belongs(r, size, cap, allowed)))
 
     verification = run(size.verify_width, size.verify_steps(), seed, verify_threads)
     needed = verification.tokens
-    if needed > unique_tokens:
+    if needed > allowed:
         raise DataError(
             f"the corpus has {unique_tokens:,} training tokens; the verification run of the"
             f" {size.name!r} ladder needs {needed:,}",
-            hint="Give more text (--corpus may be repeated) or fewer --minutes.",
+            hint="Give more text (--corpus may be repeated) or fewer --minutes; ladder.max_epochs"
+            " in a spec lets runs see their text more than once.",
         )
     trunks = [trunk(width, seed, size.cap_flops) for width in size.widths]
     trunks += [
@@ -145,7 +162,7 @@ def resolve_plan(
     kept = tuple(t for t in trunks if t.runs)
     if not kept:
         raise DataError(
-            f"no run of the {size.name!r} ladder fits a corpus of {unique_tokens:,} training"
+            f"no run of the {size.name!r} ladder fits a corpus of {allowed:,} training"
             f" tokens and {size.low_ratio:g} to {size.high_ratio:g} tokens"
             " a parameter",
             hint="Give more text, or other widths and steps.",
@@ -153,12 +170,12 @@ def resolve_plan(
     return LadderPlan(size=size.name, trunks=kept, verification=verification, workers=workers)
 
 
-def _belongs(run: RunConfig, size: LadderSize, cap_flops: float, unique_tokens: int) -> bool:
+def _belongs(run: RunConfig, size: LadderSize, cap_flops: float, tokens: int) -> bool:
     """Whether a point of the grid is inside the cut corner."""
     ratio = run.tokens / count_parameters(run.architecture).matmul
     return (
         run.flops <= cap_flops
-        and run.tokens <= unique_tokens
+        and run.tokens <= tokens
         and size.low_ratio <= ratio <= size.high_ratio
     )
 

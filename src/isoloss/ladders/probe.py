@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import torch
 
-from isoloss.architecture import config_for_width, forward_flops_per_token, training_flops
 from isoloss.ladders.plan import LadderPlan
 from isoloss.ladders.sizes import SIZES, LadderSize
-from isoloss.training.recipe import Recipe, Schedule
-from isoloss.training.run import RunConfig
+from isoloss.training.aims import Aim, resolve_aim
+from isoloss.training.objectives.windows import AnyCorpus
+from isoloss.training.recipe import Recipe
+from isoloss.training.run import RunConfig, corpus_batches
+from isoloss.training.schedules import Schedule
 from isoloss.training.state import TrainingState
 
 PROBE_WIDTHS = (16, 96)
@@ -33,9 +35,8 @@ class Speed:
 
     def run_seconds(self, run: RunConfig, steps: int) -> float:
         """Expected seconds of `steps` steps and one evaluation of a run."""
-        per_token = sum(forward_flops_per_token(run.architecture).values()) * 3
-        tokens = steps * run.recipe.batch_tokens + run.eval_tokens / 3
-        seconds = tokens * (self.fixed + self.per_flop * per_token)
+        tokens = steps * run.tokens / run.steps + run.eval_tokens / 3
+        seconds = tokens * (self.fixed + self.per_flop * run.flops / run.tokens)
         return seconds / (self.two_threads if run.threads > 1 else 1.0)
 
     def plan_seconds(self, plan: LadderPlan) -> list[float]:
@@ -54,43 +55,54 @@ class Speed:
         return ladder + verification + OVERHEAD_SECONDS
 
 
-def probe_speed(recipe: Recipe, *, vocab_size: int, context_length: int) -> Speed:
-    """Time a narrow and a wide model for about two seconds each, on random tokens."""
+def probe_speed(
+    recipe: Recipe, corpus: AnyCorpus, *, context_length: int, aim: Aim | None = None
+) -> Speed:
+    """Time a narrow and a wide model for about two seconds each, on batches of the corpus."""
+    aim = aim or resolve_aim()
+    narrow, wide = (
+        RunConfig(
+            architecture=aim.shape(
+                width, vocab_size=corpus.vocab_size, context_length=context_length
+            ),
+            objective=aim.objective,
+            recipe=recipe,
+            steps=1000,
+            seed=0,
+            corpus_fingerprint=corpus.fingerprint,
+            eval_tokens=1,
+        )
+        for width in PROBE_WIDTHS
+    )
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        timings = [_seconds_per_token(w, recipe, vocab_size, context_length) for w in PROBE_WIDTHS]
+        slow, fast = _seconds_per_token(narrow, corpus), _seconds_per_token(wide, corpus)
         torch.set_num_threads(2)
-        wide = _seconds_per_token(PROBE_WIDTHS[1], recipe, vocab_size, context_length)
+        both = _seconds_per_token(wide, corpus)
     finally:
         torch.set_num_threads(before)
-    flops = [
-        training_flops(config_for_width(w, vocab_size=vocab_size, context_length=context_length), 1)
-        for w in PROBE_WIDTHS
-    ]
-    per_flop = max(1e-13, (timings[1] - timings[0]) / (flops[1] - flops[0]))
+    flops = [run.flops / run.tokens for run in (narrow, wide)]
+    per_flop = max(1e-13, (fast - slow) / (flops[1] - flops[0]))
     return Speed(
-        fixed=max(0.0, timings[0] - per_flop * flops[0]),
+        fixed=max(0.0, slow - per_flop * flops[0]),
         per_flop=per_flop,
-        two_threads=max(1.0, timings[1] / wide),
+        two_threads=max(1.0, fast / both),
     )
 
 
-def _seconds_per_token(width: int, recipe: Recipe, vocab_size: int, context_length: int) -> float:
+def _seconds_per_token(run: RunConfig, corpus: AnyCorpus) -> float:
     """Median seconds per token of a training step."""
-    shape = config_for_width(width, vocab_size=vocab_size, context_length=context_length)
-    state = TrainingState.start(shape, recipe, seed=0)
-    generator = torch.Generator().manual_seed(0)
-    size = (recipe.batch_tokens // context_length, context_length + 1)
-    tokens = torch.randint(0, vocab_size, size, generator=generator)
+    state = TrainingState.start(run.architecture, run.recipe, seed=0)
+    batches, schedule = corpus_batches(corpus, run), Schedule(warmup=run.recipe.warmup_steps)
     stamps: list[float] = []
+    state.advance(3, schedule, batches, loss=run.objective.loss)
     deadline = time.perf_counter() + 1.5
-    state.advance(3, Schedule(warmup=recipe.warmup_steps), lambda _: tokens)
     while len(stamps) < 5 or (time.perf_counter() < deadline and len(stamps) < 60):
         began = time.perf_counter()
-        state.advance(state.step + 1, Schedule(warmup=recipe.warmup_steps), lambda _: tokens)
+        state.advance(state.step + 1, schedule, batches, loss=run.objective.loss)
         stamps.append(time.perf_counter() - began)
-    return statistics.median(stamps) / recipe.batch_tokens
+    return statistics.median(stamps) * run.steps / run.tokens
 
 
 def fitting_sizes(largest_tokens: int, batch_tokens: int) -> list[LadderSize]:

@@ -62,6 +62,7 @@ def load_folder(folder: Path) -> tuple[Decoder, Any]:
 
     Raises:
         NotFoundError: there is no trained model.
+        UsageError: the model is not a decoder.
         DataError: a part is damaged, or the parts do not belong together.
     """
     known = read_folder(folder)
@@ -74,6 +75,11 @@ def load_folder(folder: Path) -> tuple[Decoder, Any]:
             hint="Give a folder that `isoloss train --out` named, or `model` in a study's folder.",
         )
     model = load_model(checkpoint)
+    if not isinstance(model, Decoder):
+        raise UsageError(
+            f"{folder}: a model of kind {model.config.kind!r} does not generate text",
+            hint="Give a folder with a decoder, as `isoloss train` makes without --family.",
+        )
     tokenizer = _tokenizer(folder / "tokenizer.json")
     if tokenizer.get_vocab_size() != model.config.vocab_size:
         raise DataError(
@@ -114,7 +120,7 @@ def _next_token(
 ) -> int:
     """Sample the token after `ids`; probabilities in float64."""
     window = torch.tensor([ids[-model.config.context_length :]])
-    logits_V = model.head(model.hidden(window)[0, -1]).double()
+    logits_V = model.logits(model.hidden(window)[0, -1]).double()
     if not bool(logits_V.isfinite().all()):
         raise DataError(
             "the model gives no finite probabilities: its weights are damaged",

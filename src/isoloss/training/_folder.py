@@ -14,8 +14,7 @@ from isoloss._files import write_bytes_atomic, write_json_atomic
 from isoloss.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from isoloss.corpus import Corpus
-    from isoloss.training.run import RunConfig
+    from isoloss.training.run_config import AnyCorpus, RunConfig
 
 CHECKPOINT = "checkpoint.safetensors"
 RUN = "run.json"
@@ -23,7 +22,7 @@ TOKENIZER = "tokenizer.json"
 FORMAT = "isoloss-model-1"
 
 
-def open_folder(folder: Path, config: RunConfig, corpus: Corpus) -> dict[str, Any] | None:
+def open_folder(folder: Path, config: RunConfig, corpus: AnyCorpus) -> dict[str, Any] | None:
     """Claim a folder for a run; returns the row where the run is finished already.
 
     Raises:
@@ -51,7 +50,7 @@ def open_folder(folder: Path, config: RunConfig, corpus: Corpus) -> dict[str, An
 
 
 def close_folder(
-    folder: Path, config: RunConfig, corpus: Corpus, row: dict[str, Any] | None
+    folder: Path, config: RunConfig, corpus: AnyCorpus, row: dict[str, Any] | None
 ) -> None:
     """Write the tokeniser, then `run.json`; `row` is None until the run is finished."""
     write_bytes_atomic(folder / TOKENIZER, (corpus.path / TOKENIZER).read_bytes())

@@ -4,26 +4,49 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 
-from isoloss._files import canonical_json, sha256_text
-from isoloss.architecture import TransformerConfig, count_parameters, training_flops
-from isoloss.corpus import Corpus, batch, evaluation_windows
-from isoloss.errors import DataError, UsageError
+from isoloss.errors import UsageError
 from isoloss.training._folder import CHECKPOINT, close_folder, open_folder
-from isoloss.training.evaluation import Evaluation, evaluate_loss
-from isoloss.training.recipe import Recipe, branch_schedule
-from isoloss.training.state import Batch, Diverged, TrainingState
+from isoloss.training.devices import resolve_device
+from isoloss.training.evaluation import Evaluation, evaluate
+from isoloss.training.guards import Diverged
+from isoloss.training.log_writers import check_writers, open_writers
+from isoloss.training.rows import costs, describe, diverged, outcome
+from isoloss.training.run_config import (
+    AnyCorpus,
+    RunConfig,
+    check_corpus,
+    corpus_batches,
+    held_out,
+    open_corpus,
+)
+from isoloss.training.run_log import RunLog, evaluation_line, open_log, step_line
+from isoloss.training.schedules import branch_schedule
+from isoloss.training.state import Step, TrainingState
 
-PRECISION = "float32"
+__all__ = [
+    "Progress",
+    "RunConfig",
+    "check_corpus",
+    "corpus_batches",
+    "costs",
+    "describe",
+    "diverged",
+    "evaluate_on",
+    "finish_branch",
+    "open_corpus",
+    "train_run",
+]
+
+STEPS_PER_LOOK = 10
+"""Steps between two looks at the clock, where wall time may end a run."""
 
 
 class Progress(Protocol):
@@ -32,250 +55,218 @@ class Progress(Protocol):
     def __call__(self, step: int, loss: float, /) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """Everything that decides the numbers of one run; its hash is the run's id.
-
-    Raises:
-        UsageError: no steps or no seed, or a step does not hold whole windows of text.
-    """
-
-    architecture: TransformerConfig
-    recipe: Recipe
-    steps: int
-    seed: int
-    corpus_fingerprint: str
-    eval_tokens: int
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.threads < 1 or self.eval_tokens < 1 or self.seed < 0:
-            raise UsageError(
-                "steps, threads and eval_tokens must be positive and the seed not negative, found"
-                f" {self.steps}, {self.threads}, {self.eval_tokens} and {self.seed}"
-            )
-        if self.recipe.batch_tokens % self.architecture.context_length:
-            raise UsageError(
-                f"a step of {self.recipe.batch_tokens:,} tokens does not hold whole windows of"
-                f" {self.architecture.context_length:,}",
-                hint="Take batch_tokens a multiple of the context length.",
-            )
-
-    @property
-    def tokens(self) -> int:
-        """D: tokens seen in training."""
-        return self.steps * self.recipe.batch_tokens
-
-    @property
-    def flops(self) -> int:
-        """C under the `palm` convention."""
-        return training_flops(self.architecture, self.tokens)
-
-    def identity(self) -> dict[str, Any]:
-        """What the id covers."""
-        return {
-            "architecture": self.architecture.to_dict(),
-            "recipe": self.recipe.to_dict(),
-            "steps": self.steps,
-            "seed": self.seed,
-            "corpus": self.corpus_fingerprint,
-            "eval_tokens": self.eval_tokens,
-            "precision": PRECISION,
-            "threads": self.threads,
-        }
-
-    @property
-    def run_id(self) -> str:
-        """Sixteen hexadecimal digits: equal configs never train twice."""
-        return sha256_text(canonical_json(self.identity()))[:16]
-
-    @property
-    def trunk_id(self) -> str:
-        """Id of the constant-rate trunk that this run branches from (steps left out)."""
-        return sha256_text(canonical_json({**self.identity(), "steps": None}))[:16]
-
-
-def check_corpus(config: RunConfig, corpus: Corpus) -> None:
-    """Refuse, before any training, a corpus that the run's id does not speak of.
-
-    Raises:
-        DataError: another corpus or vocabulary, or nothing long enough to evaluate on.
-    """
-    if corpus.fingerprint != config.corpus_fingerprint:
-        raise DataError(
-            f"{corpus.path}: this is corpus {corpus.fingerprint[:12]}, the run was planned for"
-            f" {config.corpus_fingerprint[:12]}",
-            hint="Give the corpus of the plan, or start in a new folder.",
-        )
-    if corpus.vocab_size != config.architecture.vocab_size:
-        raise DataError(
-            f"{corpus.path}: {corpus.vocab_size:,} vocabulary entries, the model has"
-            f" {config.architecture.vocab_size:,}",
-            hint="Plan the model with the vocabulary of the corpus.",
-        )
-    evaluation_windows(corpus, config.architecture.context_length, config.eval_tokens)
-
-
-def corpus_batches(corpus: Corpus, config: RunConfig) -> Batch:
-    """Step → batch of the training tokens; depends on the run's seed and the step alone."""
-    context = config.architecture.context_length
-    size = config.recipe.batch_tokens // context
-
-    def tokens_at(step: int) -> torch.Tensor:
-        return torch.from_numpy(
-            batch(
-                corpus.train, seed=config.seed, step=step, batch_size=size, context_length=context
-            )
-        )
-
-    return tokens_at
-
-
-def evaluate_on(corpus: Corpus, state: TrainingState, eval_tokens: int) -> Evaluation:
-    """Held-out loss of a training state on the corpus's fixed evaluation windows."""
-    windows, clusters, n_bytes = evaluation_windows(
-        corpus, state.model.config.context_length, eval_tokens
-    )
-    return evaluate_loss(state.model, np.asarray(windows), clusters, n_bytes)
+def evaluate_on(corpus: AnyCorpus, state: TrainingState, config: RunConfig) -> Evaluation:
+    """Held-out loss of a training state on the fixed evaluation set of its run."""
+    return evaluate(state.model, held_out(config, corpus))
 
 
 def finish_branch(
     state: TrainingState,
     config: RunConfig,
-    corpus: Corpus,
+    corpus: AnyCorpus,
     *,
-    own_steps: int,
+    first: int = 0,
     started: float,
     until: Callable[[], None],
+    on_evaluation: Callable[[Evaluation], None] | None = None,
 ) -> dict[str, Any]:
     """Run `until()` (which trains to the end), evaluate, and return the row of the run table.
 
     A run that diverges gets `status="diverged"`, an empty loss and the reason. What is not
     known is None.
+
+    Args:
+        state: where the run stands.
+        config: the run.
+        corpus: its tokens.
+        first: steps that a shared trunk made for it.
+        started: `time.monotonic()` when the run began.
+        until: trains to the end.
+        on_evaluation: told the final evaluation.
     """
     try:
         until()
-        evaluation = evaluate_on(corpus, state, config.eval_tokens)
-        outcome: dict[str, Any] = {
-            "loss": evaluation.loss,
-            "loss_se": evaluation.loss_se,
-            "bits_per_byte": evaluation.bits_per_byte,
-            "meta_eval_tokens": evaluation.tokens,
-            "status": "ok",
-            "reason": "",
-        }
+        evaluation = evaluate_on(corpus, state, config)
+        if on_evaluation is not None:
+            on_evaluation(evaluation)
         if not math.isfinite(evaluation.loss):
-            raise Diverged(config.steps, evaluation.loss)
+            raise Diverged(state.step, evaluation.loss)
+        steps, came_out = state.step, outcome(evaluation)
     except Diverged as error:
-        outcome = diverged(error)
+        steps, came_out = config.steps, diverged(error)
     return {
-        **describe(config, corpus),
-        **{key: None if value != value else value for key, value in outcome.items()},
-        **costs(config, own_steps=own_steps, started=started),
-    }
-
-
-def diverged(error: Diverged) -> dict[str, Any]:
-    """The outcome of a run whose loss became useless: kept, with the reason."""
-    return {"loss": None, "status": "diverged", "reason": f"diverged: {error}"}
-
-
-def costs(config: RunConfig, *, own_steps: int, started: float) -> dict[str, Any]:
-    """What a run took: FLOP without its shared trunk (`palm`), end and seconds."""
-    own_tokens = own_steps * config.recipe.batch_tokens
-    return {
-        "own_flops": training_flops(config.architecture, own_tokens, "palm"),
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "meta_seconds": round(time.monotonic() - started, 3),
-    }
-
-
-def describe(config: RunConfig, corpus: Corpus) -> dict[str, Any]:
-    """The columns of a row that are known before the run starts."""
-    shape, recipe = config.architecture, config.recipe
-    counts = count_parameters(shape)
-    return {
-        "run_id": config.run_id,
-        "name": f"d{shape.d_model}-{config.steps}-s{config.seed}",
-        "group": "",
-        "parent_id": config.trunk_id,
-        "seed": config.seed,
-        "params_total": counts.total,
-        "params_non_embedding": counts.non_embedding,
-        "params_matmul": counts.matmul,
-        "n_layer": shape.n_layer,
-        "d_model": shape.d_model,
-        "n_head": shape.n_head,
-        "d_ff": shape.d_ff,
-        "vocab_size": shape.vocab_size,
-        "context_length": shape.context_length,
-        "tokens": config.tokens,
-        "unique_tokens": min(config.tokens, corpus.train_tokens),
-        "steps": config.steps,
-        "batch_tokens": recipe.batch_tokens,
-        "learning_rate": recipe.learning_rate(shape.d_model),
-        "schedule": f"wsd:{recipe.warmup_steps}:{recipe.decay_fraction:g}",
-        "optimizer": "muon+adamw",
-        "flops": config.flops,
-        "flops_convention": "palm",
-        "loss_unit": "nats_per_token",
-        "dataset": corpus.fingerprint,
-        "tokenizer": f"bpe-{corpus.vocab_size}",
-        "architecture": "decoder",
-        "objective": "causal",
-        "source": "isoloss",
-        "meta_threads": config.threads,
-        "meta_precision": PRECISION,
-        "meta_recipe_version": recipe.version,
+        **describe(config, corpus, steps=steps),
+        "meta_skipped_steps": state.guard.skipped,
+        **came_out,
+        **costs(config, corpus, first=first, steps=steps, started=started),
     }
 
 
 def train_run(
     config: RunConfig,
-    corpus: Corpus,
+    corpus: AnyCorpus,
     folder: Path,
     *,
     checkpoint_every: int = 250,
+    evaluate_every: int | None = None,
+    logs: Sequence[str] = (),
     on_step: Progress | None = None,
 ) -> dict[str, Any]:
     """Train one run from the start (or from its last checkpoint in `folder`) and keep the model.
 
-    `folder` receives `run.json` (config, and the row at the end), `tokenizer.json` and
-    `checkpoint.safetensors` (weights, moments, step): all that `isoloss generate` reads, so the
-    folder can be moved. A finished run is not trained again.
+    `folder` receives `run.json` (config, and the row at the end), `tokenizer.json`,
+    `checkpoint.safetensors` (weights, moments, step) and `log.jsonl` (every step and evaluation):
+    all that `isoloss generate` reads, so the folder can be moved. A finished run is not trained
+    again.
+
+    Args:
+        config: the run.
+        corpus: its tokens.
+        folder: where it is kept.
+        checkpoint_every: steps between checkpoints.
+        evaluate_every: steps between evaluations for the log; at the end only when None. A run
+            with patience evaluates as its `Stop` says.
+        logs: other logs, of `tensorboard`, `wandb`, `trackio`.
+        on_step: told the steps done and the training loss.
 
     Returns:
         The row of the run table.
 
     Raises:
-        UsageError: the folder holds another run.
+        UsageError: the folder holds another run, or a setting is not positive.
         DataError: `corpus` is not the run's, or the checkpoint is damaged.
+        EnvironmentProblem: out of memory, no such device, or a package is missing.
     """
     started = time.monotonic()
+    check_every(checkpoint_every=checkpoint_every, evaluate_every=evaluate_every)
+    check_writers(logs)
     check_corpus(config, corpus)
+    device = resolve_device(config.device)
     finished = open_folder(folder, config, corpus)
     if finished is not None:
         return finished
     checkpoint = folder / CHECKPOINT
     if checkpoint.exists():
-        state = TrainingState.load(checkpoint)
+        state = TrainingState.load(checkpoint, device=device)
     else:
-        state = TrainingState.start(config.architecture, config.recipe, seed=config.seed)
-    schedule = branch_schedule(config.recipe, config.steps)
-    batches = corpus_batches(corpus, config)
-
-    def to_the_end() -> None:
-        while state.step < config.steps:
-            target = min(config.steps, (state.step // checkpoint_every + 1) * checkpoint_every)
-            state.advance(target, schedule, batches, on_step)
-            state.save(checkpoint)
-
-    with _threads(config.threads):
-        row = finish_branch(
-            state, config, corpus, own_steps=config.steps, started=started, until=to_the_end
+        state = TrainingState.start(
+            config.architecture, config.recipe, seed=config.seed, device=device
         )
+    writers = open_writers(logs, folder, config.run_id, state.step)
+    with _threads(config.threads), open_log(folder, state.step, writers) as log:
+        session = _Session(
+            state=state,
+            config=config,
+            corpus=corpus,
+            log=log,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            evaluate_every=_evaluations(config, evaluate_every),
+            started=started,
+            on_step=on_step,
+        )
+        row = finish_branch(
+            state,
+            config,
+            corpus,
+            started=started,
+            until=session.run,
+            on_evaluation=session.note,
+        )
+    row = {**row, **_ended_early(session.ended_by(), state.step, config)}
     close_folder(folder, config, corpus, row)
     return row
+
+
+def check_every(**steps: int | None) -> None:
+    """Refuse numbers of steps that are not positive."""
+    for name, value in steps.items():
+        if value is not None and value < 1:
+            raise UsageError(f"{name} must be positive, found {value}")
+
+
+def _evaluations(config: RunConfig, asked: int | None) -> int | None:
+    stop = config.stop
+    return stop.evaluate_every if stop is not None and stop.patience is not None else asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Session:
+    """The part of `train_run` that trains: steps between evaluations and checkpoints."""
+
+    state: TrainingState
+    config: RunConfig
+    corpus: AnyCorpus
+    log: RunLog
+    checkpoint: Path
+    checkpoint_every: int
+    evaluate_every: int | None
+    started: float
+    on_step: Progress | None
+
+    def run(self) -> None:
+        """Train to the end. What happens at a step is logged before its checkpoint is written."""
+        state, steps = self.state, self.config.steps
+        schedule = branch_schedule(self.config.recipe, steps)
+        batches = corpus_batches(self.corpus, self.config)
+        while state.step < steps and not self.ended_by():
+            state.advance(
+                self._next_mark(),
+                schedule,
+                batches,
+                self.on_step,
+                loss=self.config.objective.loss,
+                on_outcome=self._log_step,
+            )
+            if self.evaluate_every and state.step % self.evaluate_every == 0:
+                self.note(evaluate_on(self.corpus, state, self.config))
+            done = state.step == steps or bool(self.ended_by())
+            if done or state.step % self.checkpoint_every == 0:
+                state.save(self.checkpoint)
+
+    def _next_mark(self) -> int:
+        """The next step at which something is done besides training."""
+        every = [self.checkpoint_every, self.evaluate_every]
+        if self.config.stop is not None and self.config.stop.seconds is not None:
+            every.append(STEPS_PER_LOOK)
+        step = self.state.step
+        return min([self.config.steps, *((step // n + 1) * n for n in every if n)])
+
+    def _log_step(self, step: Step) -> None:
+        self.log.write(step_line(step))
+
+    def note(self, evaluation: Evaluation) -> None:
+        """Log an evaluation, once for each step."""
+        if not self.log.has_evaluation(self.state.step):
+            self.log.write(evaluation_line(self.state.step, evaluation))
+
+    def ended_by(self) -> str:
+        """The rule that ends the run before its steps are done; empty while none does."""
+        stop = self.config.stop
+        if stop is None:
+            return ""
+        every = self.evaluate_every or 1
+        counted = [e for e in self.log.evaluations if e["step"] % every == 0]
+        losses = [math.inf if e["loss"] is None else e["loss"] for e in counted]
+        if stop.converged(losses):
+            return "convergence"
+        late = stop.seconds is not None and time.monotonic() - self.started > stop.seconds
+        return "wall time" if late else ""
+
+
+def _ended_early(rule: str, step: int, config: RunConfig) -> dict[str, Any]:
+    """Columns of a run that a rule ended before its steps were done."""
+    if not rule or step >= config.steps:
+        return {}
+    told: dict[str, Any] = {"meta_stopped_by": rule}
+    if config.recipe.schedule == "constant":
+        return told
+    return {
+        **told,
+        "status": "stopped",
+        "reason": f"stopped by {rule} after {step:,} of {config.steps:,} steps, before its"
+        f" {config.recipe.schedule} schedule ended",
+    }
 
 
 @contextmanager

@@ -4,43 +4,79 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from isoloss.architecture import HEAD_DIM, config_for_width
-from isoloss.corpus import STANDARD_LIBRARY, Corpus, prepare_corpus
+from isoloss.architecture import HEAD_DIM, TransformerConfig, config_for_width
+from isoloss.architecture.families import family_options
+from isoloss.corpus import STANDARD_LIBRARY, prepare_corpus, prepare_pairs
 from isoloss.errors import DataError, UsageError
 from isoloss.training._progress import shown_progress
+from isoloss.training.devices import resolve_device
+from isoloss.training.objectives import Objective, objective_from
+from isoloss.training.objectives.windows import AnyCorpus
 from isoloss.training.recipe import Recipe
 from isoloss.training.run import RunConfig, train_run
+from isoloss.training.stopping import Stop
 
 VOCAB_SIZE = 1024
 CONTEXT_LENGTH = 128
 EVAL_TOKENS = 65_536
+TOKENS = 1_000_000
 WARMUP_SHARE = 0.1
 """Largest share of the steps that the warm-up may take."""
+_OBJECTIVE_OF = {"decoder": "causal", "encoder": "masked", "encoder_decoder": "span_corruption"}
+_FAMILY_OF = {"decoder": "isoloss", "encoder": "encoder", "encoder_decoder": "encoder-decoder"}
+PAIRS = "sequence_to_sequence"
 
 
 def train_one(
     sources: Sequence[str | Path],
     *,
     d_model: int,
-    tokens: int,
     out: str | Path,
+    tokens: int | None = None,
     seed: int = 0,
     text_field: str = "text",
+    fields: tuple[str, str] | None = None,
+    family: str | None = None,
+    objective: Objective | str | None = None,
+    n_layer: int | None = None,
+    context_length: int | None = None,
+    vocab_size: int | None = None,
+    recipe: Recipe | None = None,
+    stop: Stop | None = None,
+    evaluate_every: int | None = None,
+    logs: Sequence[str] = (),
+    device: str = "cpu",
 ) -> dict[str, Any]:
-    """Prepare a corpus under `out/corpus`, train one model of the ladder's family, keep it.
+    """Prepare a corpus under `out/corpus`, train one model on it, keep it.
 
     A killed run goes on from its last checkpoint; a finished one is not trained again.
 
     Args:
-        sources: text files or folders; none means this Python's own source.
+        sources: text files or folders; none means this Python's own source. For sequence to
+            sequence, tables with a source and a target in each row.
         d_model: width, a multiple of 16.
-        tokens: training tokens (D), rounded down to whole steps.
         out: folder of the model.
+        tokens: training tokens (D), rounded down to whole steps; a million where neither it nor
+            `stop` says when to end.
         seed: decides the first weights and the order of the text.
         text_field: the field of `.jsonl` and `.parquet` rows that holds the text.
+        fields: the fields of source and target (sequence to sequence).
+        family: a name of `isoloss.architecture.FAMILIES`; isoloss's own of the objective's kind
+            when None.
+        objective: as `objective_from` takes; when None sequence to sequence where `fields` are
+            given, else that of the family's kind (causal, masked, span corruption).
+        n_layer: depth (of each side); the family's when None.
+        context_length: tokens of a row (of each side); 128 when None.
+        vocab_size: ordinary entries of the tokeniser; 1,024 when None.
+        recipe: how it is trained; the recipe of the studies when None.
+        stop: further rules that end the run; the first that comes true does.
+        evaluate_every: steps between evaluations for the log; at the end only when None.
+        logs: other logs beside `log.jsonl`: `tensorboard`, `wandb`, `trackio`.
+        device: `cpu`, `cuda` or `auto`.
 
     Returns:
         The row of the run table.
@@ -49,45 +85,160 @@ def train_one(
         UsageError: the width does not fit, too few tokens, or `out` holds another run.
         NotFoundError, DataError: the text is missing, unreadable or too short.
     """
-    recipe = Recipe()
-    steps = _steps(tokens, recipe)
-    _check_width(d_model)
     if seed < 0:
         raise UsageError(f"the seed must not be negative, found {seed}")
-    out = Path(out)
-    corpus = prepare_corpus(
-        list(sources) or [STANDARD_LIBRARY],
-        out / "corpus",
-        vocab_size=VOCAB_SIZE,
+    recipe, out = recipe or Recipe(), Path(out)
+    aim, family = _aim(objective, family, fields)
+    shape = _shape(d_model, aim, family, n_layer, context_length, vocab_size)
+    request = _Request(
+        sources=[str(source) for source in sources],
+        out=out,
         text_field=text_field,
-        on_progress=lambda line: print(line, file=sys.stderr, flush=True),
-    )
-    _check_size(corpus, steps * recipe.batch_tokens)
-    config = RunConfig(
-        architecture=config_for_width(
-            d_model, vocab_size=VOCAB_SIZE, context_length=CONTEXT_LENGTH
-        ),
+        fields=fields,
+        objective=aim,
         recipe=recipe,
-        steps=steps,
+        stop=_rules(tokens, stop),
         seed=seed,
-        corpus_fingerprint=corpus.fingerprint,
-        eval_tokens=EVAL_TOKENS,
+        device=resolve_device(device),
     )
-    with shown_progress(steps, f"width {d_model}") as on_step:
-        return train_run(config, corpus, out, on_step=on_step)
-
-
-def _steps(tokens: int, recipe: Recipe) -> int:
-    """Whole steps in a number of tokens; enough of them for the warm-up."""
-    steps = tokens // recipe.batch_tokens
-    least = round(recipe.warmup_steps / WARMUP_SHARE)
-    if steps < least:
-        raise UsageError(
-            f"{tokens:,} tokens are {max(0, steps):,} steps of {recipe.batch_tokens:,}; the warm-up"
-            f" of {recipe.warmup_steps} may be a tenth of them at most",
-            hint=f"Give --tokens {least * recipe.batch_tokens} or more.",
+    if request.stop.epochs is None:
+        request.config(shape, "", 0)  # mistakes come before any work
+    corpus = request.prepare(shape)
+    shape = replace(shape, vocab_size=corpus.vocab_size)
+    config = request.config(shape, corpus.fingerprint, corpus.train_tokens)
+    _check_size(corpus, config, request.stop)
+    with shown_progress(config.steps, f"width {d_model}") as on_step:
+        return train_run(
+            config, corpus, out, on_step=on_step, evaluate_every=evaluate_every, logs=logs
         )
-    return steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """What is to be trained, before its corpus is there."""
+
+    sources: list[str]
+    out: Path
+    text_field: str
+    fields: tuple[str, str] | None
+    objective: Objective
+    recipe: Recipe
+    stop: Stop
+    seed: int
+    device: str
+
+    def config(self, shape: TransformerConfig, fingerprint: str, unique: int) -> RunConfig:
+        """The run on a corpus."""
+        one = RunConfig(
+            architecture=shape,
+            recipe=self.recipe,
+            steps=1,
+            seed=self.seed,
+            corpus_fingerprint=fingerprint,
+            eval_tokens=EVAL_TOKENS,
+            objective=self.objective,
+            stop=self.stop.early,
+            device=self.device,
+        )
+        steps = self.stop.steps_in(
+            tokens_per_step=one.tokens, flops_per_step=one.flops, unique_tokens=unique
+        )
+        _check_steps(steps, one.tokens, self.stop, self.recipe)
+        return replace(one, steps=steps)
+
+    def prepare(self, shape: TransformerConfig) -> AnyCorpus:
+        """The corpus, with the special tokens that the objective needs."""
+        source = shape.longest_source if shape.kind == "encoder_decoder" else None
+        special = self.objective.special_tokens(shape.context_length, source)
+        ordinary = shape.vocab_size
+        if self.objective.name == PAIRS:
+            assert self.fields is not None
+            return prepare_pairs(
+                self.sources,
+                self.out / "corpus",
+                fields=self.fields,
+                vocab_size=ordinary,
+                max_source_tokens=shape.longest_source,
+                max_target_tokens=shape.context_length,
+                on_progress=_say,
+            )
+        return prepare_corpus(
+            self.sources or [STANDARD_LIBRARY],
+            self.out / "corpus",
+            vocab_size=ordinary,
+            text_field=self.text_field,
+            special_tokens=special,
+            on_progress=_say,
+        )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _aim(
+    objective: Objective | str | None, family: str | None, fields: tuple[str, str] | None
+) -> tuple[Objective, str]:
+    """Objective and family, each from the other where it is not said."""
+    if objective is None and fields is not None:
+        objective = PAIRS
+    if objective is None:
+        kind = family_options(family or "isoloss").get("kind", "decoder")
+        objective = _OBJECTIVE_OF[kind]
+    aim = objective if isinstance(objective, Objective) else objective_from(objective)
+    if (aim.name == PAIRS) != (fields is not None):
+        raise UsageError(
+            f"the objective {aim.name!r} "
+            + ("needs the names of two fields" if fields is None else "takes no pairs of fields"),
+            hint="Give --fields SOURCE,TARGET for sequence to sequence, and only for it.",
+        )
+    return aim, family or _FAMILY_OF[aim.kind]
+
+
+def _shape(
+    d_model: int,
+    objective: Objective,
+    family: str,
+    n_layer: int | None,
+    context_length: int | None,
+    vocab_size: int | None,
+) -> TransformerConfig:
+    _check_width(d_model)
+    shape = config_for_width(
+        d_model,
+        vocab_size=vocab_size or VOCAB_SIZE,
+        context_length=context_length or CONTEXT_LENGTH,
+        n_layer=n_layer,
+        family=family,
+    )
+    objective.check_kind(shape)
+    return shape
+
+
+def _rules(tokens: int | None, stop: Stop | None) -> Stop:
+    """All rules together; a million tokens where none is known beforehand."""
+    rules = stop or Stop()
+    if tokens is not None:
+        if rules.tokens is not None:
+            raise UsageError(
+                f"tokens={tokens:,} and stop.tokens={rules.tokens:,} are given", hint="Give one."
+            )
+        return replace(rules, tokens=max(tokens, 1))
+    known = (rules.steps, rules.tokens, rules.epochs, rules.flops)
+    return rules if any(value is not None for value in known) else replace(rules, tokens=TOKENS)
+
+
+def _check_steps(steps: int, tokens_per_step: int, stop: Stop, recipe: Recipe) -> None:
+    """Enough steps for the warm-up."""
+    least = round(recipe.warmup_steps / WARMUP_SHARE)
+    if steps >= least:
+        return
+    asked = f"{stop.tokens:,.0f} tokens are" if stop.tokens is not None else "the run has"
+    raise UsageError(
+        f"{asked} {max(0, steps):,} steps of {tokens_per_step:,}; the warm-up"
+        f" of {recipe.warmup_steps} may be a tenth of them at most",
+        hint=f"Give --tokens {least * tokens_per_step} or more.",
+    )
 
 
 def _check_width(d_model: int) -> None:
@@ -100,11 +251,16 @@ def _check_width(d_model: int) -> None:
         )
 
 
-def _check_size(corpus: Corpus, tokens: int) -> None:
-    """No token twice: repeated text would be a run of another kind."""
-    unique = (corpus.train_tokens - 1) // CONTEXT_LENGTH * CONTEXT_LENGTH
-    if tokens > unique:
+def _check_size(corpus: AnyCorpus, config: RunConfig, stop: Stop) -> None:
+    """No token twice, unless epochs were asked for: it would be a run of another kind."""
+    if stop.epochs is not None:
+        return
+    context = config.architecture.context_length
+    pairs = config.objective.name == PAIRS
+    unique = corpus.train_tokens if pairs else (corpus.train_tokens - 1) // context * context
+    if config.tokens > unique:
         raise DataError(
-            f"the corpus has {unique:,} training tokens, {tokens:,} were asked for",
-            hint="Give more text (--corpus may be repeated) or fewer --tokens.",
+            f"the corpus has {unique:,} training tokens, {config.tokens:,} were asked for",
+            hint="Give more text (--corpus may be repeated), fewer --tokens, or --stop-epochs to"
+            " go through it more than once.",
         )

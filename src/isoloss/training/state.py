@@ -2,100 +2,163 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import Tensor
-from torch.nn import functional as F
 
-from isoloss._files import write_bytes_atomic
 from isoloss.architecture import TransformerConfig
-from isoloss.errors import DataError, EnvironmentProblem, NotFoundError, UsageError
-from isoloss.models import Decoder
+from isoloss.errors import UsageError
+from isoloss.models import LanguageModel, build_model
+from isoloss.training.checkpoints import damaged, read_checkpoint, write_checkpoint
+from isoloss.training.compilation import compiled
+from isoloss.training.devices import out_of_memory
+from isoloss.training.gradients import Loss, accumulate
+from isoloss.training.guards import MOST_SKIPPED, Diverged, Guard, check_worst
+from isoloss.training.objectives.batch import Batch, batch_loss
 from isoloss.training.optimizer import Optimizer
 from isoloss.training.recipe import Recipe, Schedule
 
-Batch = Callable[[int], Tensor]
-"""Step → tokens (B, T + 1): a pure function, so the step is the sampler's whole state."""
+__all__ = [
+    "Batches",
+    "Diverged",
+    "Step",
+    "TrainingState",
+    "load_model",
+    "read_checkpoint",
+]
+
+Batches = Callable[[int], Batch]
+"""Step → batch: a pure function, so the step is the sampler's whole state."""
+_WRONG_PARTS = (ValueError, KeyError, TypeError, RuntimeError, UsageError)
 
 
-class Diverged(Exception):
-    """The loss became not-a-number, infinite or far worse than guessing."""
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step as it came out.
 
-    def __init__(self, step: int, loss: float) -> None:
-        super().__init__(f"loss {loss} at step {step}")
-        self.step = step
-        self.loss = loss
+    Attributes:
+        step: steps done, this one included.
+        loss: of the batch, nats per predicted token (smoothed where the objective smooths).
+        gradient_norm: before clipping.
+        factor: share of the peak learning rate.
+        skipped: whether the weights were left as they were.
+        tokens, predicted: of its batch.
+    """
+
+    step: int
+    loss: float
+    gradient_norm: float
+    factor: float
+    skipped: bool
+    tokens: int
+    predicted: int
 
 
 @dataclass
 class TrainingState:
     """Everything that the next step depends on besides the batch and the schedule."""
 
-    model: Decoder
+    model: LanguageModel
     optimizer: Optimizer
     recipe: Recipe
+    seed: int = 0
     step: int = 0
+    guard: Guard = field(default_factory=Guard)
 
     @staticmethod
-    def start(config: TransformerConfig, recipe: Recipe, *, seed: int) -> TrainingState:
-        """A fresh model at step 0; `seed` decides its initial weights."""
-        model = Decoder(config, seed=seed)
-        return TrainingState(model=model, optimizer=Optimizer(model, recipe), recipe=recipe)
+    def start(
+        config: TransformerConfig, recipe: Recipe, *, seed: int, device: str = "cpu"
+    ) -> TrainingState:
+        """A fresh model at step 0; `seed` decides its initial weights and its dropout."""
+        model = build_model(config, seed=seed).to(device)
+        return TrainingState(
+            model=model, optimizer=Optimizer(model, recipe), recipe=recipe, seed=seed
+        )
 
     def advance(
         self,
         until: int,
         schedule: Schedule,
-        batch: Batch,
+        batches: Batches,
         on_step: Callable[[int, float], None] | None = None,
+        *,
+        loss: Loss = batch_loss,
+        on_outcome: Callable[[Step], None] | None = None,
     ) -> None:
         """Train up to (not including) step `until`.
 
+        Args:
+            until: steps done afterwards.
+            schedule: the factor on the learning rates at each step.
+            batches: what each step sees.
+            on_step: told the steps done and the loss, after each step.
+            loss: the training loss of a batch.
+            on_outcome: told everything about each step.
+
         Raises:
-            Diverged: the loss is not finite, or more than twice that of a uniform guess.
+            Diverged: see `isoloss.training.guards`.
+            EnvironmentProblem: out of memory.
         """
-        config = self.model.config
-        worst = 2 * float(torch.log(torch.tensor(float(config.vocab_size))))
+        self.model.train()
+        self.model.checkpoint_activations(self.recipe.checkpoint_activations)
+        loss = compiled(loss) if self.recipe.compile else loss
+        device = self.model.embedding.weight.device
         parameters = list(self.model.parameters())
         while self.step < until:
-            tokens = batch(self.step)
-            logits = self.model(tokens[:, :-1])
-            loss = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
-            value = loss.item()
-            if not value < worst:  # also true for not-a-number
-                raise Diverged(self.step, value)
-            self.model.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip_norm)
-            self.optimizer.step(schedule.factor(self.step))
-            self.step += 1
+            with out_of_memory(self.recipe):
+                outcome = self._take_step(schedule, batches(self.step).to(device), loss, parameters)
+            if on_outcome is not None:
+                on_outcome(outcome)
             if on_step is not None:
-                on_step(self.step, value)
+                on_step(self.step, outcome.loss)
+            if self.guard.in_a_row >= MOST_SKIPPED:
+                raise Diverged(self.step - 1, outcome.loss)
+
+    def _take_step(
+        self, schedule: Schedule, batch: Batch, loss: Loss, parameters: list[torch.nn.Parameter]
+    ) -> Step:
+        recipe, factor = self.recipe, schedule.factor(self.step)
+        self.model.zero_grad(set_to_none=True)
+        mean = accumulate(self.model, batch, loss, recipe, seed=self.seed, step=self.step)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
+        value, gradient_norm = torch.stack((mean, norm)).tolist()  # one wait for the device
+        check_worst(value, self.step, self.model.config.vocab_size)
+        refused = self.guard.refuses(value, gradient_norm, recipe.spike_nats)
+        if not refused:
+            self.optimizer.step(factor)
+        self.guard = self.guard.after(value, refused=refused)
+        self.step += 1
+        return Step(
+            step=self.step,
+            loss=value,
+            gradient_norm=gradient_norm,
+            factor=factor,
+            skipped=refused,
+            tokens=batch.tokens,
+            predicted=batch.predicted,
+        )
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file, atomically: weights, moments, step, config, recipe."""
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        tensors |= self.optimizer.tensors()
-        contiguous = {name: value.detach().contiguous() for name, value in tensors.items()}
+        weights = self.model.state_dict()
+        if self.model.config.tied_embeddings:
+            del weights["head.weight"]  # it is the embedding, and is saved once
+        tensors = {f"model.{name}": value for name, value in weights.items()}
         metadata = {
-            "format": "isoloss-checkpoint-1",
-            "sha256": _digest(contiguous),
             "step": str(self.step),
+            "seed": str(self.seed),
+            "guard": json.dumps(asdict(self.guard)),
             "config": json.dumps(self.model.config.to_dict()),
             "recipe": json.dumps(self.recipe.to_dict()),
         }
-        write_bytes_atomic(path, save_tensors(contiguous, metadata))
+        write_checkpoint(path, metadata, tensors | self.optimizer.tensors())
 
     @staticmethod
-    def load(path: str | Path) -> TrainingState:
+    def load(path: str | Path, *, device: str = "cpu") -> TrainingState:
         """Restore what `save` wrote; training goes on bit for bit.
 
         Raises:
@@ -105,19 +168,24 @@ class TrainingState:
         path = Path(path)
         metadata, tensors = read_checkpoint(path)
         try:
-            values = json.loads(metadata["recipe"])
-            recipe = Recipe(**{**values, "betas": tuple(values["betas"])})
-            model = _model(metadata, tensors)
-            state = TrainingState(model=model, optimizer=Optimizer(model, recipe), recipe=recipe)
-            state.step = int(metadata["step"])
-            state.optimizer.restore(tensors, state.step)
-        except (ValueError, KeyError, TypeError, RuntimeError, UsageError) as error:
-            raise _damaged(path, error) from error
+            recipe = Recipe.from_dict(json.loads(metadata["recipe"]))
+            model = _model(metadata, tensors).to(device)
+            state = TrainingState(
+                model=model,
+                optimizer=Optimizer(model, recipe),
+                recipe=recipe,
+                seed=int(metadata["seed"]),
+                step=int(metadata["step"]),
+                guard=Guard(**json.loads(metadata["guard"])),
+            )
+            state.optimizer.restore(tensors, state.step - state.guard.skipped)
+        except _WRONG_PARTS as error:
+            raise damaged(path, error) from error
         return state
 
 
-def load_model(path: str | Path) -> Decoder:
-    """The model of a checkpoint, without its optimiser.
+def load_model(path: str | Path) -> LanguageModel:
+    """The model of a checkpoint, without its optimiser, on the CPU.
 
     Raises:
         NotFoundError: no such file.
@@ -127,60 +195,16 @@ def load_model(path: str | Path) -> Decoder:
     metadata, tensors = read_checkpoint(path)
     try:
         return _model(metadata, tensors)
-    except (ValueError, KeyError, TypeError, RuntimeError, UsageError) as error:
-        raise _damaged(path, error) from error
+    except _WRONG_PARTS as error:
+        raise damaged(path, error) from error
 
 
-def _model(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Decoder:
+def _model(metadata: dict[str, str], tensors: dict[str, Tensor]) -> LanguageModel:
     """The model that the parts of a checkpoint describe; errors are those of wrong parts."""
-    model = Decoder(TransformerConfig(**json.loads(metadata["config"])))
+    model = build_model(TransformerConfig(**json.loads(metadata["config"])))
     prefix = "model."
-    model.load_state_dict({n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)})
+    named = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
+    if model.config.tied_embeddings:
+        named.setdefault("head.weight", named["embedding.weight"])
+    model.load_state_dict(named)
     return model
-
-
-def _digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over names and values: a changed bit would be another run."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name} {tuple(tensors[name].shape)}\n".encode())
-        digest.update(tensors[name].numpy().data)
-    return digest.hexdigest()
-
-
-def _damaged(path: Path, error: Exception) -> DataError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return DataError(
-        f"{path} is not an isoloss checkpoint, or it is damaged ({reason})",
-        hint="Delete the file; the run is then trained again from what is left.",
-    )
-
-
-def read_checkpoint(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors of a checkpoint file.
-
-    Raises:
-        NotFoundError: no such file.
-        DataError: the file is not a checkpoint of isoloss, or it is cut short.
-    """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise NotFoundError(
-            f"no checkpoint at {path}", hint="Give the folder of a trained model."
-        ) from error
-    except OSError as error:
-        raise EnvironmentProblem(
-            f"cannot read {path}: {error.strerror or error}", hint="Check who may read the file."
-        ) from error
-    try:
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        metadata = header["__metadata__"]
-        if metadata["format"] != "isoloss-checkpoint-1":
-            raise DataError(f"{path}: unknown checkpoint format {metadata['format']!r}")
-        tensors = load_tensors(data)
-        if metadata.get("sha256", found := _digest(tensors)) != found:
-            raise ValueError("its numbers are not those that were saved")
-        return metadata, tensors
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from error
