@@ -93,6 +93,22 @@ def columns(texts: Sequence[str] | None) -> dict[str, str] | None:
     return theirs or None
 
 
+def two_fields(text: str | None) -> tuple[str, str] | None:
+    """`"zh,en"` as a source and a target field.
+
+    Raises:
+        UsageError: not two names.
+    """
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 2 or not all(names):
+        raise UsageError(
+            f"--fields expects two names, found {text!r}", hint="For example: --fields zh,en"
+        )
+    return names[0], names[1]
+
+
 # Which stream the answer goes to is settled before the words are parsed; this shows the flag.
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Map = Annotated[

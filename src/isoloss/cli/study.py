@@ -35,6 +35,24 @@ def command(
     text_field: Annotated[
         str | None, typer.Option(metavar="F", help="Field with the text in .jsonl and .parquet.")
     ] = None,
+    fields: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE,TARGET", help="Fields of pairs, for sequence to sequence."),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="causal, masked, span-corruption, prefix or sequence-to-sequence.",
+            show_default=False,
+        ),
+    ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            help="Family of models: isoloss, llama, gpt2, encoder, bert, encoder-decoder, bart.",
+            show_default=False,
+        ),
+    ] = None,
     seeds: Annotated[
         int | None, typer.Option(min=1, metavar="K", help="Seeds on the cheapest widths.")
     ] = None,
@@ -51,6 +69,7 @@ def command(
     A study that was stopped goes on where it was; finished runs are never repeated.
     """
     from isoloss.cli import _study_text
+    from isoloss.cli._options import two_fields
     from isoloss.studies import load_spec, run_study, study_status
 
     if status:
@@ -63,6 +82,9 @@ def command(
         corpus=list(corpus or ()),
         text_field=text_field,
         seeds=seeds,
+        objective=objective,
+        family=family,
+        fields=two_fields(fields),
         dry_run=dry_run,
     )
     text = _study_text.planned(results) if dry_run else _study_text.finished(results)

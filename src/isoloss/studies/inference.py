@@ -14,6 +14,7 @@ from isoloss.studies.spec import StudySpec
 if TYPE_CHECKING:
     from isoloss.fitting import Forecast
     from isoloss.ladders import LadderPlan
+    from isoloss.training.objectives.windows import AnyCorpus
 
 LEAST_RUNS = 8
 """Usable runs of a ladder, as `forecast` demands; a smaller plan is refused before training."""
@@ -27,6 +28,7 @@ def infer(
     plan: LadderPlan,
     document: dict[str, Any],
     spec: StudySpec,
+    corpus: AnyCorpus,
 ) -> tuple[dict[str, Any], Forecast]:
     """Fit the ladder, forecast the verification run and register that, before it is trained.
 
@@ -40,6 +42,7 @@ def infer(
     """
     from isoloss.architecture import count_parameters
     from isoloss.fitting import forecast
+    from isoloss.training.run_config import counted_flops
 
     ladder = ladder_runs(store, plan)
     usable = len(ladder.used())
@@ -54,19 +57,20 @@ def infer(
         )
     check_origin(store, plan.verification.run_id, ladder, document)
     run = plan.verification
-    counts = count_parameters(run.architecture)
+    counts, seen = count_parameters(run.architecture), run.counted(corpus)
+    flops = counted_flops(run.architecture, seen)
     target = {
         "run_id": run.run_id,
         "params_matmul": counts.matmul,
-        "tokens": run.tokens,
-        "flops": run.flops,
+        "tokens": seen.tokens,
+        "flops": flops,
         "flops_convention": "palm",
     }
     found = forecast(
         ladder,
         n=counts.matmul,
-        d=run.tokens,
-        flops=run.flops,
+        d=seen.tokens,
+        flops=flops,
         level=spec.prediction.level,
         seed=spec.ladder.seed,
     )

@@ -31,6 +31,9 @@ def run_study(
     corpus: Sequence[str | Path] = (),
     text_field: str | None = None,
     seeds: int | None = None,
+    objective: str | None = None,
+    family: str | None = None,
+    fields: Sequence[str] | None = None,
     dry_run: bool = False,
 ) -> dict[str, Any]:
     """Run a study, or go on with it; returns what `study.json` holds.
@@ -38,7 +41,7 @@ def run_study(
     Args:
         spec: from `load_spec`.
         out: the study's folder.
-        minutes, corpus, text_field, seeds: choices over the spec.
+        minutes, corpus, text_field, seeds, objective, family, fields: choices over the spec.
         dry_run: stop after the plan; nothing is trained.
 
     A finished study is only looked at: nothing is trained and no number changes.
@@ -53,6 +56,9 @@ def run_study(
         sources=[_resolved(c) for c in corpus],
         text_field=text_field,
         noise_seeds=seeds,
+        objective=objective,
+        family=family,
+        fields=fields,
     )
     began = time.monotonic()
     with claimed(Path(out)) as folder:
@@ -76,7 +82,12 @@ def _run(folder: StudyFolder, spec: StudySpec, *, dry_run: bool, began: float) -
     tokens = measurement.prepare(folder, spec, _say)
     plan, document = measurement.settle_plan(folder, spec, tokens, _say)
     shown = {
-        "study": {"name": spec.name, "size": plan.size},
+        "study": {
+            "name": spec.name,
+            "size": plan.size,
+            "objective": plan.verification.objective.name,
+            "family": measurement.aim_of(spec).family,
+        },
         "dry_run": True,
         "corpus": corpus_facts(tokens),
         **{key: document[key] for key in ("rungs", "expected_seconds", "warnings")},
@@ -94,7 +105,7 @@ def _run(folder: StudyFolder, spec: StudySpec, *, dry_run: bool, began: float) -
                 _write_page(folder, before)
             return before
         measurement.climb(folder, plan, store)
-        prediction, forecast = infer(folder, store, plan, document, spec)
+        prediction, forecast = infer(folder, store, plan, document, spec, tokens)
         _say(
             f"registered: predicted {prediction['predicted']:.4f}"
             f" [{prediction['low']:.4f}, {prediction['high']:.4f}]"

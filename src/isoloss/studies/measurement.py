@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from isoloss._files import write_json_atomic
-from isoloss.corpus import Corpus, prepare_corpus
 from isoloss.errors import DataError
 from isoloss.ladders import (
     SIZES,
@@ -29,25 +28,44 @@ from isoloss.studies.inference import LEAST_RUNS
 from isoloss.studies.progress import Progress
 from isoloss.studies.spec import StudySpec
 from isoloss.training import Recipe, train_run
+from isoloss.training.aims import Aim, resolve_aim
+from isoloss.training.objectives.windows import AnyCorpus
 
 Say = Callable[[str], None]
 PLAN_FORMAT = "isoloss-plan-1"
 
 
-def prepare(folder: StudyFolder, spec: StudySpec, say: Say) -> Corpus:
+def aim_of(spec: StudySpec) -> Aim:
+    """What the study's models are trained for.
+
+    Raises:
+        UsageError: no such objective or family, or they do not belong together.
+    """
+    fields = spec.corpus.fields
+    return resolve_aim(
+        spec.objective,
+        family=spec.model.family,
+        fields=(fields[0], fields[1]) if fields else None,
+        n_layer=spec.model.n_layer,
+    )
+
+
+def prepare(folder: StudyFolder, spec: StudySpec, say: Say) -> AnyCorpus:
     """The study's corpus: opened where it is there, prepared where it is not."""
-    return prepare_corpus(
+    aim = aim_of(spec)
+    return aim.prepare(
         spec.corpus.sources,
         folder.corpus,
         vocab_size=spec.corpus.vocab_size,
+        context_length=spec.ladder.context_length,
         text_field=spec.corpus.text_field,
-        max_bytes=spec.corpus.max_bytes,
         on_progress=lambda line: say(f"corpus: {line}"),
+        **({} if aim.fields else {"max_bytes": spec.corpus.max_bytes}),
     )
 
 
 def settle_plan(
-    folder: StudyFolder, spec: StudySpec, corpus: Corpus, say: Say
+    folder: StudyFolder, spec: StudySpec, corpus: AnyCorpus, say: Say
 ) -> tuple[LadderPlan, dict[str, Any]]:
     """The resolved plan: read where it is saved, else chosen for this machine and saved.
 
@@ -72,7 +90,7 @@ def settle_plan(
         _resolve(_sizes(spec, corpus, recipe)[0], spec, corpus, recipe)  # mistakes come first
         say("plan: timing this machine")
         speed = probe_speed(
-            recipe, vocab_size=corpus.vocab_size, context_length=spec.ladder.context_length
+            recipe, corpus, context_length=spec.ladder.context_length, aim=aim_of(spec)
         )
         size, warnings = choose_size(spec, corpus, recipe, speed)
         plan = _settled(size, spec, corpus, recipe)
@@ -99,7 +117,7 @@ def _read_plan(document: Any) -> tuple[dict[str, Any], LadderPlan]:
     return document, LadderPlan.from_dict(document["plan"])
 
 
-def _sizes(spec: StudySpec, corpus: Corpus, recipe: Recipe) -> list[LadderSize]:
+def _sizes(spec: StudySpec, corpus: AnyCorpus, recipe: Recipe) -> list[LadderSize]:
     """The sizes that may be chosen: the one of the spec, or all for which there is enough text.
 
     Raises:
@@ -107,19 +125,21 @@ def _sizes(spec: StudySpec, corpus: Corpus, recipe: Recipe) -> list[LadderSize]:
     """
     if spec.ladder.size != "auto":
         return [size_named(spec.ladder.size)]
-    enough = [s for s in SIZES if s.verify_steps() * recipe.batch_tokens <= corpus.train_tokens]
+    allowed = corpus.train_tokens * spec.ladder.max_epochs
+    enough = [s for s in SIZES if s.verify_steps() * recipe.batch_tokens <= allowed]
     if not enough:
         needed = min(s.verify_steps() for s in SIZES) * recipe.batch_tokens
         raise DataError(
             f"the corpus has {corpus.train_tokens:,} training tokens; the smallest ladder with"
             f" its verification run needs {needed:,}",
-            hint="Give more text: --corpus may be repeated.",
+            hint="Give more text: --corpus may be repeated; or let runs see it more than once:"
+            " ladder.max_epochs in a spec.",
         )
     return enough
 
 
 def choose_size(
-    spec: StudySpec, corpus: Corpus, recipe: Recipe, speed: Speed
+    spec: StudySpec, corpus: AnyCorpus, recipe: Recipe, speed: Speed
 ) -> tuple[LadderSize, list[str]]:
     """The largest fixed size that fits the time and the text, with what to warn of.
 
@@ -149,7 +169,7 @@ def choose_size(
     return chosen, warnings
 
 
-def _resolve(size: LadderSize, spec: StudySpec, corpus: Corpus, recipe: Recipe) -> LadderPlan:
+def _resolve(size: LadderSize, spec: StudySpec, corpus: AnyCorpus, recipe: Recipe) -> LadderPlan:
     plan = resolve_plan(
         size,
         recipe=recipe,
@@ -158,6 +178,8 @@ def _resolve(size: LadderSize, spec: StudySpec, corpus: Corpus, recipe: Recipe) 
         unique_tokens=corpus.train_tokens,
         corpus_fingerprint=corpus.fingerprint,
         eval_tokens=spec.ladder.eval_tokens,
+        aim=aim_of(spec),
+        max_epochs=spec.ladder.max_epochs,
         seed=spec.ladder.seed,
         noise_seeds=spec.ladder.noise_seeds,
         workers=spec.ladder.workers,
@@ -166,7 +188,7 @@ def _resolve(size: LadderSize, spec: StudySpec, corpus: Corpus, recipe: Recipe) 
     return plan
 
 
-def _settled(size: LadderSize, spec: StudySpec, corpus: Corpus, recipe: Recipe) -> LadderPlan:
+def _settled(size: LadderSize, spec: StudySpec, corpus: AnyCorpus, recipe: Recipe) -> LadderPlan:
     """The plan of a size that was chosen.
 
     Raises:
@@ -207,7 +229,7 @@ def climb(folder: StudyFolder, plan: LadderPlan, store: RunStore) -> None:
         )
 
 
-def verify(folder: StudyFolder, plan: LadderPlan, corpus: Corpus, store: RunStore) -> None:
+def verify(folder: StudyFolder, plan: LadderPlan, corpus: AnyCorpus, store: RunStore) -> None:
     """Train the verification run, unless the store holds it."""
     run = plan.verification
     if store.has(run.run_id):

@@ -14,10 +14,10 @@ from isoloss.studies.registration import settle_outcome
 from isoloss.studies.spec import StudySpec
 
 if TYPE_CHECKING:
-    from isoloss.corpus import Corpus
     from isoloss.fitting import Fit, Forecast
     from isoloss.ladders import LadderPlan
     from isoloss.runs import Runs
+    from isoloss.training.objectives.windows import AnyCorpus
 
 SCHEMA_VERSION = 1
 BUDGETS = (1, 10, 100)
@@ -38,12 +38,38 @@ DEFINITIONS = {
 }
 
 
+_PREDICTED = {
+    "masked": "the hidden ones of held-out tokens, the same ones hidden for every run",
+    "span_corruption": "held-out spans and the marks between them, the same for every run",
+    "prefix": "held-out tokens after a prefix that sees both ways, the same for every run",
+    "sequence_to_sequence": "held-out target tokens given their source, without smoothing",
+}
+"""What the loss of an objective is the mean over, where it is not plain next tokens."""
+_BOTH_SIDES = ("span_corruption", "sequence_to_sequence")
+
+
+def _definitions(objective: str, max_epochs: float) -> dict[str, str]:
+    """The definitions, as they are for an objective."""
+    told = dict(DEFINITIONS)
+    if objective in _PREDICTED:
+        told["L"] = (
+            f"Mean negative log likelihood of {_PREDICTED[objective]}, in nats per token; its"
+            " standard error is clustered by document, block or pair."
+        )
+        told["C"] += " The head is counted where it predicts."
+    if objective in _BOTH_SIDES:
+        told["D"] = "Training tokens seen by encoder and decoder together, without padding."
+    if max_epochs > 1:
+        told["D"] = told["D"].partition(";")[0].rstrip(".") + ", some of them more than once."
+    return told
+
+
 def assemble(
     folder: StudyFolder,
     store: RunStore,
     plan: LadderPlan,
     spec: StudySpec,
-    corpus: Corpus,
+    corpus: AnyCorpus,
     prediction: dict[str, Any],
     forecast: Forecast,
     document: dict[str, Any],
@@ -65,6 +91,8 @@ def assemble(
             "name": spec.name,
             "size": plan.size,
             "minutes": spec.minutes,
+            "objective": plan.verification.objective.name,
+            "architecture": runs[-1]["architecture"],
             "started_at": document.get("settled_at") or min(r["created_at"] for r in runs),
             "finished_at": now(),
             "seconds": round(seconds, 1),
@@ -82,7 +110,7 @@ def assemble(
         "curves": _curves(best, forecast),
         "residuals": _residuals(best, forecast, used),
         "plans": _plans(best, plan.verification.flops),
-        "definitions": DEFINITIONS,
+        "definitions": _definitions(plan.verification.objective.name, spec.ladder.max_epochs),
         "provenance": provenance,
         "warnings": _warnings(document, runs, best),
         "paths": folder.paths(),
@@ -132,13 +160,26 @@ def results_of_table(runs: Runs, name: str) -> dict[str, Any]:
     }
 
 
-def corpus_facts(corpus: Corpus) -> dict[str, Any]:
-    """What is told of a corpus."""
-    keys = (
-        "sources", "documents", "duplicates", "bytes", "train_tokens",
-        "validation_tokens", "vocab_size", "bytes_per_token", "fingerprint", "split",
-    )  # fmt: skip
-    return {key: corpus.manifest[key] for key in keys}
+def corpus_facts(corpus: AnyCorpus) -> dict[str, Any]:
+    """What is told of a corpus; of pairs both sides together."""
+    known = corpus.manifest
+    facts = {key: known[key] for key in ("sources", "duplicates", "vocab_size", "fingerprint")}
+    if "train_pairs" not in known:
+        keys = ("documents", "bytes", "validation_tokens", "bytes_per_token", "split")
+        return {**facts, **{key: known[key] for key in keys}, "train_tokens": corpus.train_tokens}
+    sides = list(
+        zip((known["source_tokens"], known["target_tokens"]), known["bytes_per_token"], strict=True)
+    )
+    tokens, n_bytes = sum(n for n, _ in sides), sum(n * each for n, each in sides)
+    return {
+        **facts,
+        "documents": known["train_pairs"] + known["validation_pairs"],
+        "bytes": round(n_bytes),
+        "bytes_per_token": n_bytes / tokens,
+        "train_tokens": corpus.train_tokens,
+        "validation_tokens": tokens - corpus.train_tokens,
+        "split": "pairs",
+    }
 
 
 def _rows(store: RunStore, plan: LadderPlan) -> list[dict[str, Any]]:

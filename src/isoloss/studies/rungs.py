@@ -21,6 +21,7 @@ def rungs_text(shown: Mapping[str, Any]) -> str:
         f" {corpus['train_tokens']:,} training tokens, vocabulary {corpus['vocab_size']:,},",
         f"        {corpus['bytes_per_token']:.2f} bytes/token, split by {corpus['split']},"
         f" {corpus['duplicates']} duplicates dropped",
+        *_other_aim(shown["study"]),
         f"plan {shown['study']['size']!r}: N by convention, D and C of the longest run",
         f"{'width':>6} {'seed':>4} {'total':>9} {'non-emb.':>9} {'matmul':>9} {'head':>5}"
         f" {'runs':>4} {'D':>10} {'C':>9} {'time':>6}",
@@ -49,6 +50,14 @@ def rungs_text(shown: Mapping[str, Any]) -> str:
         for warning in shown["warnings"]
     ]
     return "\n".join(lines)
+
+
+def _other_aim(study: Mapping[str, Any]) -> list[str]:
+    """A line on what is trained, where it is not a causal model of the default family."""
+    objective, family = study.get("objective", "causal"), study.get("family", "isoloss")
+    if (objective, family) == ("causal", "isoloss"):
+        return []
+    return [f"objective {objective}, models of the family {family}"]
 
 
 def _seconds(value: float | None) -> str:

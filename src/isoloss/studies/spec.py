@@ -20,16 +20,24 @@ class _Frozen(BaseModel):
 
 
 class CorpusSpec(_Frozen):
-    """What text, and how it becomes tokens."""
+    """What text, and how it becomes tokens; `fields` names source and target of pairs."""
 
     sources: list[str] = Field(default=["stdlib"], min_length=1)
     text_field: str = "text"
+    fields: list[str] | None = Field(default=None, min_length=2, max_length=2)
     vocab_size: int = Field(default=1024, ge=257, le=65_536)
     max_bytes: int = Field(default=64_000_000, ge=1)
 
 
+class ModelSpec(_Frozen):
+    """Which family of models; None takes isoloss's own of the objective's kind."""
+
+    family: str | None = None
+    n_layer: int | None = Field(default=None, ge=1, le=1000)
+
+
 class LadderSpec(_Frozen):
-    """Which runs."""
+    """Which runs; `max_epochs` is how often they may go through the text."""
 
     size: Literal["auto", "smoke", "tiny", "short", "standard", "long", "large"] = "auto"
     context_length: int = Field(default=128, ge=8)
@@ -38,6 +46,7 @@ class LadderSpec(_Frozen):
     eval_tokens: int = Field(default=65_536, ge=128)
     workers: int = Field(default=2, ge=1, le=64)
     verify_threads: int = Field(default=1, ge=1, le=64)
+    max_epochs: float = Field(default=1.0, gt=0, le=1000)
 
 
 class RecipeSpec(_Frozen):
@@ -48,6 +57,12 @@ class RecipeSpec(_Frozen):
     decay_fraction: float | None = Field(default=None, gt=0, le=1)
     base_learning_rate: float | None = Field(default=None, gt=0)
     matrix_learning_rate: float | None = Field(default=None, gt=0)
+    optimizer: Literal["muon", "adamw"] | None = None
+    parameterization: Literal["inverse_width", "standard", "mup"] | None = None
+    schedule: Literal["wsd", "cosine", "linear", "constant"] | None = None
+    weight_decay: float | None = Field(default=None, ge=0)
+    precision: Literal["float32", "bfloat16"] | None = None
+    compile: bool | None = None
 
 
 class PredictionSpec(_Frozen):
@@ -61,7 +76,9 @@ class StudySpec(_Frozen):
 
     name: str = Field(default="laptop", min_length=1, max_length=80)
     minutes: float = Field(default=6.0, gt=0, le=10_000)
+    objective: str | dict[str, Any] = "causal"
     corpus: CorpusSpec = CorpusSpec()
+    model: ModelSpec = ModelSpec()
     ladder: LadderSpec = LadderSpec()
     recipe: RecipeSpec = RecipeSpec()
     prediction: PredictionSpec = PredictionSpec()
@@ -73,6 +90,9 @@ class StudySpec(_Frozen):
         sources: Sequence[str | Path] = (),
         text_field: str | None = None,
         noise_seeds: int | None = None,
+        objective: str | None = None,
+        family: str | None = None,
+        fields: Sequence[str] | None = None,
     ) -> StudySpec:
         """The same spec with what the command line chose."""
         values = self.model_dump()
@@ -84,6 +104,12 @@ class StudySpec(_Frozen):
             values["corpus"]["text_field"] = text_field
         if noise_seeds is not None:
             values["ladder"]["noise_seeds"] = noise_seeds
+        if objective is not None:
+            values["objective"] = objective
+        if family is not None:
+            values["model"]["family"] = family
+        if fields is not None:
+            values["corpus"]["fields"] = list(fields)
         return parse_spec(values, "the command line")
 
 
