@@ -16,6 +16,7 @@ from isoloss.architecture.families import (
     family_options,
     feed_forward_width,
 )
+from isoloss.architecture.preset_catalogue import Preset, preset, preset_aliases, presets
 
 __all__ = [
     "FAMILIES",
@@ -23,6 +24,7 @@ __all__ = [
     "HEAD_DIM",
     "FlopsConvention",
     "ParameterCounts",
+    "Preset",
     "TransformerConfig",
     "config_for_width",
     "count_parameters",
@@ -30,5 +32,8 @@ __all__ = [
     "feed_forward_width",
     "forward_flops",
     "forward_flops_per_token",
+    "preset",
+    "preset_aliases",
+    "presets",
     "training_flops",
 ]

@@ -16,9 +16,11 @@ COMMANDS: dict[str, dict[str, str]] = {
         "plan": "Turn a budget in FLOP into parameters, tokens and a concrete shape.",
     },
     "Measure": {
+        "corpus": "Prepare a corpus of texts or of pairs, or say what is in one.",
         "runs": "Show a run table, or import one into a store.",
         "train": "Train one model on a text.",
         "generate": "Sample text from a trained model.",
+        "model": "Count a model's weights; convert models to and from Hugging Face.",
     },
 }
 

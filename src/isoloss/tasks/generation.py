@@ -16,7 +16,7 @@ from torch import Tensor
 from isoloss.corpus import END_OF_TEXT
 from isoloss.errors import DataError, NotFoundError, UsageError
 from isoloss.models import Decoder
-from isoloss.training import load_model, read_folder
+from isoloss.training import check_tokenizer, load_model, read_folder
 
 
 def generate_text(
@@ -44,8 +44,7 @@ def generate_text(
         DataError: its checkpoint or tokeniser is damaged.
     """
     _check_settings(prompt, max_tokens, temperature, top_k)
-    model, tokenizer = load_folder(Path(model_dir))
-    end = tokenizer.token_to_id(END_OF_TEXT)
+    model, tokenizer, end = load_folder(Path(model_dir))
     first: list[int] = tokenizer.encode(prompt, add_special_tokens=False).ids
     generator = torch.Generator().manual_seed(seed)
     ids = first or [end]
@@ -57,8 +56,8 @@ def generate_text(
     return tokenizer.decode(ids if first else ids[1:], skip_special_tokens=False)
 
 
-def load_folder(folder: Path) -> tuple[Decoder, Any]:
-    """Model and tokeniser of a folder that `train_run` wrote; the folder may have been moved.
+def load_folder(folder: Path) -> tuple[Decoder, Any, int]:
+    """Model, tokeniser and end of text of a model's folder, which may have been moved.
 
     Raises:
         NotFoundError: there is no trained model.
@@ -80,17 +79,19 @@ def load_folder(folder: Path) -> tuple[Decoder, Any]:
             f"{folder}: a model of kind {model.config.kind!r} does not generate text",
             hint="Give a folder with a decoder, as `isoloss train` makes without --family.",
         )
-    tokenizer = _tokenizer(folder / "tokenizer.json")
+    end_of_text = str(known.get("end_of_text") or END_OF_TEXT)
+    tokenizer = _tokenizer(folder / "tokenizer.json", end_of_text)
     if tokenizer.get_vocab_size() != model.config.vocab_size:
         raise DataError(
             f"{folder}: the tokeniser has {tokenizer.get_vocab_size():,} entries, the model"
             f" {model.config.vocab_size:,}",
             hint="Copy tokenizer.json from the corpus that the model was trained on.",
         )
-    return model.eval(), tokenizer
+    check_tokenizer(folder, known)
+    return model.eval(), tokenizer, tokenizer.token_to_id(end_of_text)
 
 
-def _tokenizer(path: Path) -> Any:
+def _tokenizer(path: Path, end_of_text: str) -> Any:
     from tokenizers import Tokenizer
 
     try:
@@ -104,8 +105,11 @@ def _tokenizer(path: Path) -> Any:
             f"{path} is not a tokeniser, or it is damaged ({error})",
             hint="Copy it from the corpus that the model was trained on.",
         ) from error
-    if tokenizer.token_to_id(END_OF_TEXT) is None:
-        raise DataError(f"{path} has no {END_OF_TEXT}; isoloss did not write it")
+    if tokenizer.token_to_id(end_of_text) is None:
+        raise DataError(
+            f"{path} has no {end_of_text}, with which the model's texts end",
+            hint="Copy tokenizer.json from the corpus that the model was trained on.",
+        )
     tokenizer.encode_special_tokens = True  # as the corpus was encoded
     return tokenizer
 
