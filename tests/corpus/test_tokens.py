@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,14 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from isoloss.corpus import END_OF_TEXT, Corpus, Document, prepare_corpus, split_documents
+from isoloss.corpus import (
+    END_OF_TEXT,
+    Cleaning,
+    Corpus,
+    Document,
+    prepare_corpus,
+    split_documents,
+)
 from isoloss.errors import DataError, NotFoundError, UsageError
 
 
@@ -54,7 +62,13 @@ def test_the_same_text_gives_the_same_fingerprint(
 def test_chinese_text_and_a_spelt_out_end_of_text_survive(tmp_path: Path) -> None:
     line = f"子曰：「學而時習之，不亦說乎？」 {END_OF_TEXT} \r\n"
     (tmp_path / "a.txt").write_text("\ufeff" + line * 1_500, "utf-8", newline="")
-    corpus = prepare_corpus([tmp_path / "a.txt"], tmp_path / "c", vocab_size=280)
+    corpus = prepare_corpus(
+        [tmp_path / "a.txt"],
+        tmp_path / "c",
+        vocab_size=280,
+        cleaning=Cleaning(line_ends=False),
+        near_duplicates=None,
+    )
     end = int(np.flatnonzero(corpus.token_bytes == 0)[0])
     expected = split_documents([Document(name="a", text=line * 1_500)])
     assert (corpus.train == end).sum() == len(expected.train)
@@ -77,9 +91,9 @@ def test_a_finished_corpus_is_opened_and_another_one_refused(
         prepare_corpus(sources, tiny_corpus.path, vocab_size=301)
 
 
-@pytest.mark.parametrize("vocab_size", [256, 65_537])
+@pytest.mark.parametrize("vocab_size", [256, 1_048_577])
 def test_impossible_vocabularies(tmp_path: Path, vocab_size: int) -> None:
-    with pytest.raises(UsageError, match="257 to 65,536"):
+    with pytest.raises(UsageError, match="257 to 1,048,576"):
         prepare_corpus(["stdlib"], tmp_path, vocab_size=vocab_size)
 
 
@@ -114,7 +128,9 @@ def test_missing_short_and_empty_files_are_noticed(copy: Path, name: str) -> Non
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": "isoloss-corpus-9"},
+        {"format": "isoloss-corpus-1"},
+        {"token_type": "<u4"},
+        {"domains": [{"name": "a", "weight": 1, "train": [0, 9], "validation": [0, 9]}]},
         {"fingerprint": None},
         {"fingerprint": "0" * 64},
         {"validation_starts": [0, 5]},
@@ -128,6 +144,44 @@ def test_a_changed_manifest_is_noticed(copy: Path, change: dict[str, object]) ->
     path.write_text(json.dumps({k: v for k, v in {**values, **change}.items() if v is not None}))
     with pytest.raises(DataError):
         Corpus.load(copy)
+
+
+def test_large_corpora_are_hashed_once_and_again_when_they_change(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from isoloss.corpus import shards, tokens
+
+    monkeypatch.setattr(tokens, "HASHED_ALWAYS", 0)
+    monkeypatch.setattr(shards, "SETTLED_SECONDS", -1.0)
+    Corpus.load(copy)
+    assert (copy / "verified.json").is_file()
+    # Nothing is hashed now: a fingerprint that cannot be computed is not missed.
+    with monkeypatch.context() as patch:
+        patch.delattr(tokens, "fingerprint")
+        Corpus.load(copy)
+        with pytest.raises(NameError):
+            Corpus.load(copy, recheck=True)
+    moved = Path(shutil.copytree(copy, tmp_path / "moved"))  # with times and all
+    flip(moved / "train.bin", 100)
+    stat = (copy / "train.bin").stat()
+    os.utime(moved / "train.bin", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(DataError, match="not those that were prepared"):
+        Corpus.load(moved)
+    flip(copy / "train.bin", 100)
+    os.utime(copy / "train.bin", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(DataError, match="not those that were prepared"):
+        Corpus.load(copy)
+
+
+def test_a_file_that_just_changed_is_not_trusted_later(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from isoloss.corpus import tokens
+
+    monkeypatch.setattr(tokens, "HASHED_ALWAYS", 0)
+    os.utime(copy / "train.bin")
+    Corpus.load(copy)
+    assert not (copy / "verified.json").exists()
 
 
 def test_no_corpus(tmp_path: Path, copy: Path) -> None:

@@ -51,7 +51,8 @@ def prepare_corpus(
         vocab_size: ordinary entries of the tokeniser, 257 to 1,048,576. "characters" may have
             fewer; "bytes" has 257 and a `tokenizer.json` what it has, whatever is said here.
         text_field: the field of rows that holds the text.
-        max_bytes: most text that is used; of more, a random part of the documents. None: all.
+        max_bytes: most text that is used; of more, a random part of the documents of each domain.
+            None: all.
         tokenizer: "bpe" (byte-level), "unigram" (byte-level), "characters" (with bytes for rare
             ones), "bytes", or the path of a `tokenizer.json`.
         special_tokens: further entries with ids from `vocab_size` on (`MASK`, `PAD`, …); the

@@ -14,7 +14,7 @@ from isoloss._files import write_json_atomic, write_text_atomic
 from isoloss.corpus.pairs.selecting import PairSelection, select_pairs
 from isoloss.corpus.pairs.tokens import FORMAT, LENGTHS_TYPE, MANIFEST, PairCorpus, fingerprint
 from isoloss.corpus.reading import read_rows
-from isoloss.corpus.selection import Cleaner, Cleaning, Spool
+from isoloss.corpus.selection import Cleaning, Spool
 from isoloss.corpus.selection.near_duplicates import THRESHOLD, check_threshold
 from isoloss.corpus.shards import TokenWriter, token_type
 from isoloss.corpus.tokenizers import (
@@ -97,34 +97,41 @@ def prepare_pairs(
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentProblem(f"cannot write {out}: {error.strerror or error}") from error
-    say = on_progress or (lambda _: None)
+    facts = {"sources": sources, "settings": settings, "attribution": attribution}
     with Spool(out.parent) as spool, Spool(out.parent) as notes:
-        say("reading the pairs")
-        wanted = [*fields, *([attribution_field] if attribution_field else [])]
-        dropped = _fill(spool, notes, sources, wanted, cleaning)
-        say(f"selecting from {len(spool) // 2:,} pairs, {spool.n_bytes / 1e6:.1f} MB")
-        chosen = select_pairs(spool, near=near_duplicates, folder=out.parent)
-        say("training a tokeniser")
-        made = make_tokenizer(
-            tokenizer,
-            lambda: (text for i in chosen.train for text in _pair(spool, i)),
-            vocab_size=vocab_size,
-            special_tokens=special,
-        )
-        say("encoding")
-        limits = (max_source_tokens, max_target_tokens)
-        facts = {
-            "sources": sources,
-            "settings": settings,
-            "attribution": attribution,
-            "pairs_read": len(spool) // 2 + sum(dropped.values()),
-            "dropped": dict(sorted(dropped.items())),
-            "duplicates": chosen.duplicates,
-            "border_exact": chosen.border_exact,
-            "border_near": chosen.border_near,
-        }
-        _write(out, spool, notes, chosen, made, limits, facts)
+        _prepare(spool, notes, cleaning, facts, out, on_progress or (lambda _: None))
     return PairCorpus.load(out)
+
+
+def _prepare(
+    spool: Spool, notes: Spool, cleaning: Cleaning, facts: dict[str, Any], out: Path, say: Say
+) -> None:
+    """The stages, one after the other."""
+    settings = facts["settings"]
+    say("reading the pairs")
+    note = settings["attribution_field"]
+    wanted = [*settings["fields"], *([note] if note else [])]
+    dropped = _fill(spool, notes, facts["sources"], wanted, cleaning)
+    say(f"selecting from {len(spool) // 2:,} pairs, {spool.n_bytes / 1e6:.1f} MB")
+    chosen = select_pairs(spool, near=settings["near_duplicates"], folder=out.parent)
+    say(f"training a tokeniser of {settings['vocab_size']:,} entries")
+    tokenizer = make_tokenizer(
+        settings["tokenizer"],
+        lambda: (text for number in chosen.train for text in _pair(spool, number)),
+        vocab_size=settings["vocab_size"],
+        special_tokens=settings["special_tokens"],
+    )
+    say("encoding")
+    facts = {
+        **facts,
+        "pairs_read": len(spool) // 2 + sum(dropped.values()),
+        "dropped": dict(sorted(dropped.items())),
+        "duplicates": chosen.duplicates,
+        "border_exact": chosen.border_exact,
+        "border_near": chosen.border_near,
+    }
+    limits = (settings["max_source_tokens"], settings["max_target_tokens"])
+    _write(out, spool, notes, chosen, tokenizer, limits, facts)
 
 
 def _opened(out: Path, sources: list[str], settings: dict[str, Any]) -> PairCorpus:
@@ -144,11 +151,13 @@ def _fill(
     spool: Spool, notes: Spool, sources: list[str], fields: list[str], cleaning: Cleaning
 ) -> Counter[str]:
     """Clean both sides of each row into the spool; reasons of what was dropped."""
-    cleaner = Cleaner(cleaning)
     dropped: Counter[str] = Counter()
     for _, texts in read_rows(sources, fields):
-        source, target = cleaner(texts[0].strip()), cleaner(texts[1].strip())
-        if source is None or target is None:
+        source, target = (cleaning.clean(text).strip() for text in texts[:2])
+        reason = "blank" if not (source and target) else None
+        reason = reason or cleaning.objection(source) or cleaning.objection(target)
+        if reason is not None:
+            dropped[reason] += 1
             continue
         spool.add(source)
         spool.add(target)
@@ -156,9 +165,6 @@ def _fill(
             notes.add(" ".join(texts[2].split()))
     spool.finish()
     notes.finish()
-    dropped.update(cleaner.dropped)
-    if cleaner.blank:
-        dropped["blank"] = cleaner.blank
     return dropped
 
 

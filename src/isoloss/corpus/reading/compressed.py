@@ -7,6 +7,7 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,8 @@ def text_parts(path: Path, *, part_bytes: int = PART_BYTES) -> Iterator[str]:
         DataError: not UTF-8; the message names the offset in the (decompressed) bytes.
     """
     waiting = bytearray()
-    position = 0  # of `waiting` in the file
-    for chunk in _without_mark(path):
+    position, chunks = _without_mark(path)  # the position is that of `waiting` in the file
+    for chunk in chunks:
         waiting += chunk
         while len(waiting) > part_bytes:
             cut = _cut(waiting, part_bytes)
@@ -102,8 +103,9 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
     Not `splitlines()`: JSON text may hold U+2028 and its like as they are.
     """
     waiting: list[bytes] = []
-    number = position = 0
-    for chunk in _without_mark(path):
+    number = 0
+    position, chunks = _without_mark(path)
+    for chunk in chunks:
         *whole, rest = chunk.split(b"\n")
         for line in whole:
             data = b"".join([*waiting, line])
@@ -116,16 +118,16 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
         yield number + 1, decoded(data, path, position)
 
 
-def _without_mark(path: Path) -> Iterator[bytes]:
-    """The chunks of a file without a byte order mark at its start."""
+def _without_mark(path: Path) -> tuple[int, Iterator[bytes]]:
+    """Bytes of the byte order mark at a file's start, 0 or 3, and the chunks after it."""
     chunks = byte_chunks(path)
     first = b""
     for chunk in chunks:  # a decompressor may give less than three bytes at first
         first += chunk
         if len(first) >= len(_BYTE_ORDER_MARK):
             break
-    yield first.removeprefix(_BYTE_ORDER_MARK)
-    yield from chunks
+    rest = first.removeprefix(_BYTE_ORDER_MARK)
+    return len(first) - len(rest), chain([rest], chunks)
 
 
 def decoded(data: bytes, path: Path, position: int) -> str:

@@ -117,9 +117,9 @@ def select(
 ) -> tuple[list[Selection], int]:
     """Split every domain of a spool, without duplicates inside and across the domains.
 
-    Exact duplicates go first (the earliest text stays), then a random part is taken where there
-    is more than `max_bytes`, then each domain is split, and last near-duplicates go: validation
-    texts stay before training texts, so that none of them is nearly in the training text.
+    Exact duplicates go first (the earliest text stays), then a random part of each domain is
+    taken where there is more than `max_bytes`, then each domain is split. Near-duplicates go
+    last: validation texts stay before training texts, so that none is nearly in those.
 
     Returns:
         One selection a domain, training texts joined; and the number of exact duplicates.
@@ -130,10 +130,12 @@ def select(
     hashed = unique_documents(spool)
     duplicates = len(spool) - len(hashed)
     sizes = lengths(spool.ranges)
-    hashed = at_most(hashed, sizes, max_bytes)
+    total = int(sizes[hashed].sum())
     selections = []
     for number, name in enumerate(names):
         own = hashed[spool.domains[hashed] == number]
+        if max_bytes is not None and total > max_bytes:  # the same share of every domain
+            own = at_most(own, sizes, max_bytes * int(sizes[own].sum()) // total)
         where = f"domain {name!r}: " if name else ""
         if not len(own):
             raise DataError(

@@ -46,10 +46,8 @@ def unique_documents(spool: Spool) -> np.ndarray:
     return order[np.append(True, ~same)] if len(order) else order
 
 
-def at_most(hashed: np.ndarray, sizes: np.ndarray, max_bytes: int | None) -> np.ndarray:
+def at_most(hashed: np.ndarray, sizes: np.ndarray, max_bytes: int) -> np.ndarray:
     """Documents in the order of their hashes (`hashed`) until there are `max_bytes`."""
-    if max_bytes is None:
-        return hashed
     before = np.cumsum(sizes[hashed]) - sizes[hashed]
     return hashed[before < max_bytes]
 

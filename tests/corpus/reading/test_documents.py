@@ -57,6 +57,7 @@ def test_tables_by_field(tmp_path: Path) -> None:
         ("a.txt", b"caf\xe9 au lait", "not UTF-8: byte 0xe9 at offset 3"),
         ("a.pdf", b"%PDF", "'?.pdf'? is not a type of text"),
         ("a", b"text", "no suffix is not a type of text"),
+        ("a.parquet.gz", b"PAR1", "is not a type of text"),
         ("a.jsonl", '{"text": "a"}\n{"tex', "line 2: not JSON"),
         ("a.jsonl", '{"body": "a", "n": 1}', "no text in field 'text'; found body, n"),
         ("a.jsonl", '{"text": 5}', "no text in field 'text'; found text"),
@@ -116,3 +117,45 @@ def test_the_standard_library_is_a_corpus() -> None:
     names = [d.name for _, d in zip(range(400), standard_library_documents(), strict=False)]
     assert {"argparse.py", "asyncio/tasks.py"} <= set(names)
     assert not [name for name in names if "site-packages" in name or "/test/" in name]
+
+
+def test_a_large_plain_file_comes_in_parts_cut_at_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from isoloss.corpus.reading import compressed, documents
+
+    lines = [f"line {i} 學而時習\r\n" for i in range(2_000)]
+    path = written(tmp_path / "a.txt", "\ufeff" + "".join(lines) + "學" * 10_000)
+    monkeypatch.setattr(
+        documents, "text_parts", lambda p: compressed.text_parts(p, part_bytes=4_000)
+    )
+    found = list(read_documents([path]))
+    assert "".join(d.text for d in found) == "".join(lines) + "學" * 10_000
+    assert [d.name for d in found[:3]] == [f"{path}:part {i}" for i in (1, 2, 3)]
+    assert all(len(d.text.encode()) <= 4_000 for d in found)
+    assert sum(d.text.endswith("\n") for d in found) >= 8
+
+
+def test_an_offset_in_a_late_part_is_that_in_the_file(tmp_path: Path) -> None:
+    from isoloss.corpus.reading.compressed import text_parts
+
+    path = written(tmp_path / "a.txt", b"\xef\xbb\xbf" + b"0123456789\n" * 1_000 + b"\xff")
+    with pytest.raises(DataError, match="byte 0xff at offset 11,003"):
+        list(text_parts(path, part_bytes=500))
+
+
+def test_lists_beside_texts_are_not_texts(tmp_path: Path) -> None:
+    (tmp_path / "books").mkdir()
+    written(tmp_path / "books" / "a.txt", "a book")
+    written(tmp_path / "books" / "metadata.tsv", "file\tauthor\na.txt\tB")
+    assert texts(tmp_path / "books") == ["a book"]
+    (tmp_path / "tables").mkdir()
+    written(tmp_path / "tables" / "a.csv", "text\nfrom a table\n")
+    assert texts(tmp_path / "tables") == ["from a table"]
+
+
+def test_the_standard_library_is_read_with_its_bytes_unchanged() -> None:
+    from isoloss.corpus import Cleaning
+
+    changed = [d.name for d in standard_library_documents() if Cleaning().clean(d.text) != d.text]
+    assert changed == []
