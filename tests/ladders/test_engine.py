@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from isoloss.corpus import Corpus
-from isoloss.errors import DataError, EnvironmentProblem, NotFoundError
+from isoloss.errors import DataError, EnvironmentProblem, NotFoundError, UsageError
 from isoloss.ladders import LadderPlan, LadderProgress, Trunk, engine, train_ladder, train_trunk
 from isoloss.runs import Runs
 from isoloss.training import Recipe, TrainingState, train_run
+from isoloss.training.schedules import Shape
 
 Row = dict[str, Any]
 
@@ -62,6 +63,39 @@ def test_every_branch_equals_a_run_of_its_own(
         assert (row["loss"], row["loss_se"]) == (alone["loss"], alone["loss_se"])
         assert row["own_flops"] < alone["own_flops"] == row["flops"]
     assert not (tmp_path / trunk.trunk_id).exists()
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_other_schedules_share_what_they_can(
+    schedule: Shape, tiny_plan: LadderPlan, tiny_corpus: Corpus, tmp_path: Path
+) -> None:
+    recipe = replace(tiny_plan.trunks[0].runs[0].recipe, schedule=schedule)
+    trunk = Trunk(runs=tuple(replace(run, recipe=recipe) for run in tiny_plan.trunks[0].runs))
+    lengths = [run.steps for run in trunk.runs]
+    shares = schedule == "constant"
+    assert trunk.own_steps() == (max(lengths) if shares else sum(lengths))
+    stepped: list[int] = []
+    rows: list[Row] = []
+    train_trunk(trunk, tiny_corpus.path, tmp_path, set(), rows.append, stepped.append)
+    assert sum(stepped) == trunk.own_steps()
+    for run, row in zip(trunk.runs, rows, strict=True):
+        alone = train_run(run, tiny_corpus, tmp_path / run.run_id)
+        assert (row["loss"], row["loss_se"]) == (alone["loss"], alone["loss_se"])
+        assert row["own_flops"] == (0 if shares else row["flops"])
+        assert row["parent_id"] == (trunk.trunk_id if shares else None)
+
+
+def test_a_trunk_of_runs_that_are_not_alike_is_refused(tiny_plan: LadderPlan) -> None:
+    first, second = tiny_plan.trunks[0].runs
+    changes: tuple[dict[str, Any], ...] = (
+        {"recipe": replace(second.recipe, warmup_steps=second.steps // 8)},
+        {"recipe": replace(second.recipe, batch_tokens=512)},
+        {"recipe": replace(second.recipe, base_learning_rate=0.001)},
+        {"seed": 5},
+    )
+    for change in changes:
+        with pytest.raises(UsageError, match="differ in more than their steps"):
+            Trunk(runs=(first, replace(second, **change)))
 
 
 @pytest.mark.parametrize("at", [3, 10, 11, 12, 17, 21, 23, 26])

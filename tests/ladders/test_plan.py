@@ -122,3 +122,9 @@ def test_sizes_that_a_text_allows() -> None:
     assert len(fitting_sizes(10**9, 1024)) == len(SIZES)
     allowed = fitting_sizes(size_named("tiny").verify_steps() * 1024, 1024)
     assert "tiny" in [size.name for size in allowed]
+
+
+def test_a_plan_of_another_recipe_comes_back_from_its_file() -> None:
+    recipe = Recipe(schedule="cosine", optimizer="adamw", precision="bfloat16", batch_tokens=2048)
+    plan = resolve(SIZES[0], recipe=recipe)
+    assert LadderPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan

@@ -179,3 +179,21 @@ def test_weights_that_give_no_probabilities(copy: Path) -> None:
     edit(copy, lambda model: model.head.weight.fill_(float("nan")))
     with pytest.raises(DataError, match="no finite probabilities"):
         generate_text(copy)
+
+
+def test_a_tokeniser_of_another_corpus(copy: Path) -> None:
+    path = copy / "tokenizer.json"
+    values = json.loads(path.read_text("utf-8"))
+    entries = values["model"]["vocab"]
+    first, second = list(entries)[-2:]
+    entries[first], entries[second] = entries[second], entries[first]  # as many entries as before
+    path.write_text(json.dumps(values), "utf-8")
+    with pytest.raises(DataError, match="not the tokeniser that the model was trained with"):
+        generate_text(copy)
+
+
+def test_only_decoders_generate_text(copy: Path) -> None:
+    shape = config_for_width(16, vocab_size=300, context_length=32, family="encoder")
+    TrainingState.start(shape, Recipe(), seed=0).save(copy / "checkpoint.safetensors")
+    with pytest.raises(UsageError, match="a model of kind 'encoder' does not generate text"):
+        generate_text(copy)

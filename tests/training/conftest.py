@@ -11,7 +11,7 @@ import pytest
 from isoloss.architecture import config_for_width
 from isoloss.corpus import MASK, START, Corpus, PairCorpus, prepare_corpus, prepare_pairs, sentinel
 from isoloss.training import Recipe, RunConfig
-from isoloss.training.objectives import OBJECTIVES, objective_from
+from isoloss.training.objectives import objective_from
 
 AnyCorpus = Corpus | PairCorpus
 FAMILIES = {"decoder": "isoloss", "encoder": "encoder", "encoder_decoder": "encoder-decoder"}
@@ -100,6 +100,3 @@ def run_of(
         return run, corpus
 
     return make
-
-
-EVERY_OBJECTIVE = tuple(OBJECTIVES)

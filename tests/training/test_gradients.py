@@ -55,7 +55,7 @@ def test_loss_and_gradients_do_not_depend_on_the_cut(objective: str, run_of: Any
 
 
 def test_the_parts_predict_unequally_many_tokens(run_of: Any) -> None:
-    run, corpus = run_of("masked")
+    run, corpus = run_of("sequence_to_sequence")
     batch = corpus_batches(corpus, run)(3)
     assert len({part.predicted for part in batch.split(1)}) > 1
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from isoloss.architecture import config_for_width
-from isoloss.models import Decoder
-from isoloss.training import Recipe
+from isoloss.models import Decoder, LanguageModel, build_model, parameter_roles
+from isoloss.training import Recipe, learning_rates
 from isoloss.training.optimizer import Optimizer, orthogonalize
 
 RECIPE = Recipe(base_learning_rate=0.01, matrix_learning_rate=0.02)
@@ -47,9 +49,14 @@ def model_with_gradients(seed: int = 0) -> Decoder:
     return model
 
 
-def give_gradients(model: Decoder, seed: int) -> None:
+def give_gradients(model: LanguageModel, seed: int) -> None:
     for index, parameter in enumerate(model.parameters()):
         parameter.grad = random(*parameter.shape, seed=100 * seed + index)
+
+
+def gradient_of(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
 
 
 def reference_steps(weight: Tensor, gradients: list[Tensor], rate: float) -> Tensor:
@@ -67,19 +74,20 @@ def reference_steps(weight: Tensor, gradients: list[Tensor], rate: float) -> Ten
 def test_steps_equal_those_of_pytorchs_muon() -> None:
     model = model_with_gradients()
     optimizer = Optimizer(model, RECIPE)
-    block = model.stack.layers()[1]
+    named = dict(model.named_parameters())
+    inside = "stack.blocks.1"
     # The third of the stacked matrix that makes the keys, the output, both feed-forward parts.
     views = {
-        "key": lambda: block.attention.qkv.weight[32:64],
-        "out": lambda: block.attention.out.weight,
-        "up": lambda: block.feed_forward.up.weight,
-        "down": lambda: block.feed_forward.down.weight,
+        "key": lambda: named[f"{inside}.attention.qkv.weight"][32:64],
+        "out": lambda: named[f"{inside}.attention.out.weight"],
+        "up": lambda: named[f"{inside}.feed_forward.up.weight"],
+        "down": lambda: named[f"{inside}.feed_forward.down.weight"],
     }
     grads = {
-        "key": lambda: block.attention.qkv.weight.grad[32:64],  # pyright: ignore
-        "out": lambda: block.attention.out.weight.grad,
-        "up": lambda: block.feed_forward.up.weight.grad,
-        "down": lambda: block.feed_forward.down.weight.grad,
+        "key": lambda: gradient_of(named[f"{inside}.attention.qkv.weight"])[32:64],
+        "out": lambda: gradient_of(named[f"{inside}.attention.out.weight"]),
+        "up": lambda: gradient_of(named[f"{inside}.feed_forward.up.weight"]),
+        "down": lambda: gradient_of(named[f"{inside}.feed_forward.down.weight"]),
     }
     before = {name: view().detach().clone() for name, view in views.items()}
     seen: dict[str, list[Tensor]] = {name: [] for name in views}
@@ -127,8 +135,109 @@ def test_updates_are_equally_large_at_every_width() -> None:
     for width in (16, 64):
         model = Decoder(config_for_width(width, vocab_size=40, context_length=8))
         give_gradients(model, 1)
-        up = model.stack.layers()[0].feed_forward.up.weight
+        up = dict(model.named_parameters())["stack.blocks.0.feed_forward.up.weight"]
         before = up.detach().clone()
         Optimizer(model, RECIPE).step(1.0)
         spectral = torch.linalg.matrix_norm(up.detach() - before, 2) / RECIPE.matrix_learning_rate
         assert 0.6 < spectral / math.sqrt(4) < 1.3
+
+
+def reference_update(gradient: Tensor) -> Tensor:
+    """The polar factor, scaled by sqrt(fan out / fan in), of a first step's gradient."""
+    left, _, right = torch.linalg.svd(gradient, full_matrices=False)
+    return left @ right * (gradient.shape[0] / gradient.shape[1]) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "parts"),
+    [
+        ({"n_kv_head": 1}, "stack.blocks.0.attention.qkv.weight", [32, 16, 16]),
+        ({"family": "llama"}, "stack.blocks.0.feed_forward.up.weight", [96, 96]),
+        ({"family": "encoder-decoder"}, "decoder.blocks.0.cross_attention.kv.weight", [32, 32]),
+        ({"n_expert": 3}, "stack.blocks.0.feed_forward.router.weight", [3]),
+        ({"family": "bert"}, "head_transform.weight", [32]),
+    ],
+)
+def test_every_stacked_matrix_is_moved_by_itself(
+    options: dict[str, Any], name: str, parts: list[int]
+) -> None:
+    config = config_for_width(32, vocab_size=40, context_length=8, n_layer=1, **options)
+    model = build_model(config)
+    give_gradients(model, 1)
+    weight = dict(model.named_parameters())[name]
+    before = weight.detach().clone()
+    Optimizer(model, RECIPE).step(1.0)
+    moved = (before - weight.detach()) / RECIPE.matrix_learning_rate
+    assert weight.grad is not None
+    for update, gradient in zip(moved.split(parts), weight.grad.split(parts), strict=True):
+        expected = reference_update(gradient)
+        cosine = (update * expected).sum() / (update.norm() * expected.norm())
+        assert cosine > 0.97
+        assert update.norm() == pytest.approx(float(expected.norm()), rel=0.3)
+
+
+def test_every_expert_is_moved_by_itself() -> None:
+    config = config_for_width(16, vocab_size=40, context_length=8, n_layer=1, n_expert=3)
+    model = build_model(config)
+    give_gradients(model, 1)
+    experts = dict(model.named_parameters())["stack.blocks.0.feed_forward.down"]
+    assert experts.grad is not None
+    experts.grad[1] = 0  # no token was sent to it
+    before = experts.detach().clone()
+    Optimizer(model, RECIPE).step(1.0)
+    moved = (before - experts.detach()) / RECIPE.matrix_learning_rate
+    assert moved[1].abs().max() == 0
+    for index in (0, 2):
+        expected = reference_update(experts.grad[index])
+        cosine = (moved[index] * expected).sum() / (moved[index].norm() * expected.norm())
+        assert cosine > 0.97
+
+
+def test_adamw_alone_is_adamw() -> None:
+    recipe = replace(RECIPE, optimizer="adamw", weight_decay=0.1, parameterization="mup")
+    model = model_with_gradients()
+    copy = model_with_gradients()
+    rates = learning_rates(parameter_roles(copy), recipe, copy.config)
+    assert len(set(rates.values())) == 2
+    reference = torch.optim.AdamW(
+        [{"params": [p], "lr": rates[name] * 0.5} for name, p in copy.named_parameters()],
+        betas=recipe.betas,
+        eps=recipe.eps,
+        weight_decay=0.1,
+    )
+    optimizer = Optimizer(model, recipe)
+    for seed in (1, 2):
+        give_gradients(model, seed)
+        give_gradients(copy, seed)
+        optimizer.step(0.5)
+        reference.step()
+    for (name, got), expected in zip(model.named_parameters(), copy.parameters(), strict=True):
+        torch.testing.assert_close(got, expected, msg=name)
+
+
+def test_muons_matrices_decay_when_asked() -> None:
+    moved = []
+    for decayed in ("adamw", "matrices"):
+        recipe = replace(RECIPE, weight_decay=0.1, weight_decay_on=decayed)
+        model = model_with_gradients()
+        weight = model.stack.layers()[0].attention.qkv.weight
+        before = weight.detach().clone()
+        Optimizer(model, recipe).step(1.0)
+        moved.append(weight.detach() - before)
+    expected = -RECIPE.matrix_learning_rate * 0.1 * before
+    torch.testing.assert_close(moved[1] - moved[0], expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_parameter_without_a_gradient_goes_on_with_its_moments() -> None:
+    model, copy = model_with_gradients(), model_with_gradients()
+    optimizers = [Optimizer(m, RECIPE) for m in (model, copy)]
+    for optimizer in optimizers:
+        optimizer.step(1.0)
+    for parameter in model.parameters():
+        parameter.grad = None
+    for parameter in copy.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    for optimizer in optimizers:
+        optimizer.step(1.0)
+    for got, expected in zip(model.parameters(), copy.parameters(), strict=True):
+        assert torch.equal(got, expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from isoloss.corpus import Corpus, PairCorpus
 from isoloss.errors import DataError
+from isoloss.ladders import Trunk, train_trunk
 from isoloss.training import (
     RunConfig,
     TrainingState,
@@ -107,6 +109,20 @@ def test_a_branch_equals_a_run_trained_from_the_start(
         branch.save(tmp_path / "branch")
         scratch.save(tmp_path / "scratch")
         assert read_checkpoint(tmp_path / "branch")[0] == read_checkpoint(tmp_path / "scratch")[0]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_trunk_of_a_ladder_gives_the_rows_of_separate_runs(
+    objective: str, run_of: Make, tmp_path: Path
+) -> None:
+    run, corpus = run_of(objective)
+    trunk = Trunk(runs=tuple(replace(run, steps=steps) for steps in (8, 16)))
+    rows: list[dict[str, Any]] = []
+    train_trunk(trunk, corpus.path, tmp_path, set(), rows.append)
+    for one, row in zip(trunk.runs, rows, strict=True):
+        alone = train_run(one, corpus, tmp_path / one.run_id)
+        assert row["own_flops"] < alone["own_flops"]
+        assert numbers(row) == {**numbers(alone), "own_flops": row["own_flops"]}
 
 
 def test_a_crash_while_writing_leaves_the_last_good_checkpoint(

@@ -18,8 +18,19 @@ from isoloss.corpus import Corpus
 from isoloss.errors import DataError, UsageError
 from isoloss.runs import Runs
 from isoloss.runs.columns import COLUMNS
-from isoloss.training import Recipe, RunConfig, train_run
-from isoloss.training.state import read_checkpoint
+from isoloss.training import (
+    Recipe,
+    RunConfig,
+    Stop,
+    check_tokenizer,
+    describe,
+    read_folder,
+    train_run,
+)
+from isoloss.training.checkpoints import read_checkpoint
+from isoloss.training.objectives import OBJECTIVES, objective_from
+from isoloss.training.rows import architecture_name
+from isoloss.training.run_config import corpus_batches
 
 
 class Killed(Exception):
@@ -186,6 +197,92 @@ def test_the_id_covers_what_decides_the_numbers(tiny_run: RunConfig) -> None:
     assert len({run.trunk_id for run in others}) == len(others)
 
 
+def test_ids_of_the_first_runs_stay(tiny_run: RunConfig) -> None:
+    # Of a run of the release before there were objectives, devices and rules to stop.
+    first = RunConfig(
+        architecture=config_for_width(64, vocab_size=1024, context_length=128),
+        recipe=Recipe(base_learning_rate=0.01),
+        steps=200,
+        seed=1,
+        corpus_fingerprint="ab",
+        eval_tokens=640,
+    )
+    assert first.run_id == "93c43352f2fbb631"
+    late = replace(tiny_run, stop=Stop(tokens=10))
+    assert late.run_id == tiny_run.run_id  # it gave the steps, and ends nothing early
+
+
+def test_an_identity_gives_the_run_again(run_of: Any) -> None:
+    for objective in OBJECTIVES:
+        run, _ = run_of(objective, schedule="cosine", micro_batch_tokens=64)
+        run = replace(run, stop=Stop(patience=2), device="cuda")
+        values = json.loads(json.dumps(run.identity()))
+        assert RunConfig.from_identity(values) == run
+        assert RunConfig.from_identity(values).run_id == run.run_id
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_row_counts_what_was_processed(objective: str, run_of: Any, tmp_path: Path) -> None:
+    run, corpus = run_of(objective)
+    row = train_run(run, corpus, tmp_path)
+    batches = [corpus_batches(corpus, run)(step) for step in range(run.steps)]
+    encoder = sum(b.encoder_tokens for b in batches)
+    assert row["tokens"] == sum(b.tokens for b in batches) <= run.tokens
+    assert row["meta_tokens_predicted"] == sum(b.predicted for b in batches)
+    if run.architecture.kind == "encoder_decoder":
+        assert row["meta_tokens_encoder"] == encoder
+        assert row["meta_tokens_decoder"] == row["tokens"] - encoder
+    assert row["flops"] == training_flops(
+        run.architecture,
+        row["tokens"],
+        encoder_tokens=encoder,
+        predicted=row["meta_tokens_predicted"],
+    )
+    assert row["own_flops"] == row["flops"]
+    assert row["objective"] == objective
+    assert row["architecture"] == run.architecture.kind
+    assert row["status"] == "ok"
+    assert (row["bits_per_byte"] is None) == ("meta_bits_per_byte_reason" in row)
+    assert len(Runs.from_rows([row]).used()) == 1
+
+
+def test_names_of_families_schedules_and_optimisers(run_of: Any) -> None:
+    for family, expected in (
+        ("isoloss", "decoder"),
+        ("llama", "decoder/llama"),
+        ("gpt2", "decoder/gpt2"),
+        ("bert", "encoder/bert"),
+        ("bart", "encoder_decoder/bart"),
+    ):
+        shape = config_for_width(32, vocab_size=64, context_length=8, family=family)
+        assert architecture_name(shape) == expected
+    own = config_for_width(32, vocab_size=64, context_length=8, activation="gelu")
+    assert architecture_name(own) == "decoder/custom"
+    run, corpus = run_of("causal", schedule="cosine", optimizer="adamw", precision="bfloat16")
+    row = describe(run, corpus)
+    assert (row["schedule"], row["optimizer"]) == ("cosine:2", "adamw")
+    assert (row["meta_precision"], row["parent_id"]) == ("bfloat16", None)
+
+
+def test_an_objective_of_another_kind_is_refused(tiny_run: RunConfig) -> None:
+    with pytest.raises(UsageError, match="trains a model of kind 'encoder', found 'decoder'"):
+        replace(tiny_run, objective=objective_from("masked"))
+
+
+def test_a_corpus_without_the_special_tokens_is_refused(
+    tiny_run: RunConfig, tiny_corpus: Corpus, tmp_path: Path
+) -> None:
+    shape = config_for_width(16, vocab_size=300, context_length=32, family="encoder")
+    run = replace(tiny_run, architecture=shape, objective=objective_from("masked"))
+    with pytest.raises(DataError, match="needs special tokens"):
+        train_run(run, tiny_corpus, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_skipped_steps_are_in_the_row(row: dict[str, Any]) -> None:
+    assert row["meta_skipped_steps"] == 0
+
+
 def test_threads_are_those_of_the_id_and_are_given_back(
     tiny_run: RunConfig, tiny_corpus: Corpus, tmp_path: Path
 ) -> None:
@@ -215,3 +312,15 @@ def test_the_folder_says_all_and_can_be_moved(
     tokenizers = [(Path(p) / "tokenizer.json").read_bytes() for p in (moved, tiny_corpus.path)]
     assert tokenizers[0] == tokenizers[1]
     assert train_run(tiny_run, tiny_corpus, Path(moved), on_step=kill_at(1)) == row
+
+
+def test_a_tokeniser_of_another_corpus_is_noticed(
+    row: dict[str, Any], tmp_path: Path, marked_corpus: Corpus
+) -> None:
+    folder = tmp_path / "model"
+    known = read_folder(folder)
+    assert known is not None
+    check_tokenizer(folder, known)
+    shutil.copy(marked_corpus.path / "tokenizer.json", folder)
+    with pytest.raises(DataError, match="not the tokeniser that the model was trained with"):
+        check_tokenizer(folder, known)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from isoloss.corpus import Corpus
+from isoloss.corpus import Corpus, PairCorpus
 from isoloss.errors import DataError, NotFoundError, UsageError
-from isoloss.training import Recipe, single, train_one
+from isoloss.training import Recipe, Stop, aims, single, train_one
 from isoloss.training._progress import shown_progress
 
 
@@ -89,6 +89,61 @@ def test_more_tokens_than_the_text_has(text: Path, tmp_path: Path, tiny_corpus: 
         train(tmp_path / "nowhere", tmp_path / "out")
 
 
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("options", "columns"),
+    [
+        ({"family": "llama"}, {"architecture": "decoder/llama", "objective": "causal"}),
+        ({"objective": "masked"}, {"architecture": "encoder", "objective": "masked"}),
+        ({"family": "bert"}, {"architecture": "encoder/bert", "objective": "masked"}),
+        ({"objective": "prefix"}, {"architecture": "decoder", "objective": "prefix"}),
+        ({"family": "encoder-decoder"}, {"objective": "span_corruption", "n_layer": 2}),
+        ({"n_layer": 1, "context_length": 64}, {"n_layer": 1, "context_length": 64}),
+        ({"device": "auto"}, {"status": "ok"}),
+    ],
+)
+def test_every_kind_of_model(
+    text: Path, tmp_path: Path, options: dict[str, Any], columns: dict[str, Any]
+) -> None:
+    row = train(text, tmp_path, **options)
+    assert row["status"] == "ok"
+    assert {name: row[name] for name in columns} == columns
+
+
+@pytest.mark.usefixtures("quick")
+def test_pairs(tmp_path: Path, reversed_pairs: PairCorpus) -> None:
+    source = Path(reversed_pairs.manifest["sources"][0])
+    row = train(source, tmp_path, fields=("a", "b"))
+    assert (row["objective"], row["architecture"]) == ("sequence_to_sequence", "encoder_decoder")
+    assert row["tokens"] == row["meta_tokens_encoder"] + row["meta_tokens_decoder"] < 5_300
+    with pytest.raises(UsageError, match="takes no pairs of fields"):
+        train(source, tmp_path / "b", fields=("a", "b"), objective="masked")
+    with pytest.raises(UsageError, match="needs the names of two fields"):
+        train(source, tmp_path / "b", objective="sequence_to_sequence")
+
+
+@pytest.mark.usefixtures("quick")
+def test_rules_to_stop(text: Path, tmp_path: Path, tiny_corpus: Corpus) -> None:
+    two_epochs = train(text, tmp_path / "a", tokens=None, stop=Stop(epochs=2))
+    assert two_epochs["tokens"] == 2 * tiny_corpus.train_tokens // 256 * 256
+    assert two_epochs["unique_tokens"] == tiny_corpus.train_tokens
+    flops = train(text, tmp_path / "b", stop=Stop(flops=two_epochs["flops"] / 10), tokens=None)
+    assert flops["flops"] == pytest.approx(two_epochs["flops"] / 10, rel=0.02)
+    with pytest.raises(UsageError, match=r"tokens=5,300 and stop\.tokens=10 are given"):
+        train(text, tmp_path / "c", stop=Stop(tokens=10))
+    with pytest.raises(UsageError, match="the run has 0 steps of 256"):
+        train(text, tmp_path / "c", tokens=None, stop=Stop(flops=1e3))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_model_of_another_kind_is_refused_before_any_work(text: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="trains a model of kind 'encoder', found 'decoder'"):
+        train(text, tmp_path / "out", family="llama", objective="masked")
+    with pytest.raises(UsageError, match="no such family of models: 'lama'"):
+        train(text, tmp_path / "out", family="lama")
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_sources_it_is_the_standard_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,7 +154,7 @@ def test_without_sources_it_is_the_standard_library(
         assert options["vocab_size"] == 1024
         raise Seen(sources)
 
-    monkeypatch.setattr(single, "prepare_corpus", prepare)
+    monkeypatch.setattr(aims, "prepare_corpus", prepare)
     with pytest.raises(Seen, match=r"\['stdlib'\]"):
         train_one([], d_model=64, tokens=1_000_000, out=tmp_path, seed=0, text_field="text")
 

@@ -55,6 +55,7 @@ def train_trunk(
     their length from the first step share nothing: each starts afresh. `on_step` is called with
     the steps that were added to those of the known runs.
     """
+    from isoloss.corpus import open_corpus
     from isoloss.training.devices import resolve_device
     from isoloss.training.guards import Diverged
     from isoloss.training.run import (
@@ -64,7 +65,6 @@ def train_trunk(
         describe,
         diverged,
         finish_branch,
-        open_corpus,
     )
     from isoloss.training.schedules import branch_schedule, trunk_schedule, trunk_steps
     from isoloss.training.state import TrainingState

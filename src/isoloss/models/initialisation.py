@@ -4,7 +4,7 @@
   what is added to the residual stream and the head 0. Each block is the identity at first, so
   depth does not change the loss at step 0 (exactly ln V).
 * `fan_in`: as above, with residual outputs N(0, 1/fan in) and the head N(0, 1/fan in²): the
-  initial values of µP (arXiv:2203.03466, Table 8) under Adam.
+  initial values of µP (arXiv:2203.03466, Table 3) under Adam.
 * `normal`: every matrix N(0, .02²), as BERT (arXiv:1810.04805).
 * `gpt2`: as `normal`, with residual outputs divided by sqrt(2 · layers) (GPT-2, §2.3).
 * `xavier`: matrices uniform by Glorot and Bengio (2010), embeddings N(0, 1/width).

@@ -199,9 +199,14 @@ def settle_spec(folder: StudyFolder, spec: StudySpec) -> None:
             )
         folder.plan.unlink(missing_ok=True)
         shutil.rmtree(folder.trunks, ignore_errors=True)
-        if before.corpus != spec.corpus:
+        if _text(before) != _text(spec):
             shutil.rmtree(folder.corpus, ignore_errors=True)
     write_json_atomic(folder.spec, spec.model_dump())
+
+
+def _text(spec: StudySpec) -> tuple[object, ...]:
+    """What decides the prepared corpus."""
+    return spec.corpus, spec.objective, spec.model, spec.ladder.context_length
 
 
 def _has_runs(folder: StudyFolder) -> bool:

@@ -104,7 +104,7 @@ def _run(folder: StudyFolder, spec: StudySpec, *, dry_run: bool, began: float) -
             if not folder.report.exists():
                 _write_page(folder, before)
             return before
-        measurement.climb(folder, plan, store)
+        measurement.climb(folder, plan, tokens, store)
         prediction, forecast = infer(folder, store, plan, document, spec, tokens)
         _say(
             f"registered: predicted {prediction['predicted']:.4f}"

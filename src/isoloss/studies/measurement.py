@@ -60,7 +60,7 @@ def prepare(folder: StudyFolder, spec: StudySpec, say: Say) -> AnyCorpus:
         context_length=spec.ladder.context_length,
         text_field=spec.corpus.text_field,
         on_progress=lambda line: say(f"corpus: {line}"),
-        **({} if aim.fields else {"max_bytes": spec.corpus.max_bytes}),
+        **({} if spec.corpus.fields else {"max_bytes": spec.corpus.max_bytes}),
     )
 
 
@@ -204,7 +204,7 @@ def _settled(size: LadderSize, spec: StudySpec, corpus: AnyCorpus, recipe: Recip
     return plan
 
 
-def climb(folder: StudyFolder, plan: LadderPlan, store: RunStore) -> None:
+def climb(folder: StudyFolder, plan: LadderPlan, corpus: AnyCorpus, store: RunStore) -> None:
     """Train every run of the ladder that the store does not hold; rows land as they finish."""
     known = {run.run_id for run in plan.runs() if store.has(run.run_id)}
     if len(known) == len(plan.runs()):
@@ -221,7 +221,7 @@ def climb(folder: StudyFolder, plan: LadderPlan, store: RunStore) -> None:
 
         train_ladder(
             plan,
-            folder.corpus,
+            corpus.path,
             folder.trunks,
             known=known,
             on_row=on_row,

@@ -1,6 +1,6 @@
 """Model + tokens + objective + recipe → one run, exactly resumable."""
 
-from isoloss.training._folder import read_folder
+from isoloss.training._folder import check_tokenizer, read_folder
 from isoloss.training.checkpoints import read_checkpoint
 from isoloss.training.devices import resolve_device
 from isoloss.training.evaluation import Evaluation, clustered_standard_error, evaluate_loss
@@ -25,6 +25,7 @@ __all__ = [
     "Stop",
     "TrainingState",
     "branch_schedule",
+    "check_tokenizer",
     "clustered_standard_error",
     "describe",
     "evaluate_loss",

@@ -6,6 +6,7 @@ with the row when it is finished.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,8 @@ def close_folder(
     folder: Path, config: RunConfig, corpus: AnyCorpus, row: dict[str, Any] | None
 ) -> None:
     """Write the tokeniser, then `run.json`; `row` is None until the run is finished."""
-    write_bytes_atomic(folder / TOKENIZER, (corpus.path / TOKENIZER).read_bytes())
+    tokenizer = (corpus.path / TOKENIZER).read_bytes()
+    write_bytes_atomic(folder / TOKENIZER, tokenizer)
     write_json_atomic(
         folder / RUN,
         {
@@ -61,9 +63,32 @@ def close_folder(
             "run_id": config.run_id,
             "run": config.identity(),
             "corpus": str(corpus.path.resolve()),
+            "tokenizer_sha256": hashlib.sha256(tokenizer).hexdigest(),
             "row": row,
         },
     )
+
+
+def check_tokenizer(folder: Path, known: dict[str, Any]) -> None:
+    """Refuse a tokeniser that is not the one that the model was trained with.
+
+    Args:
+        folder: the folder of the model.
+        known: what `read_folder` gave.
+
+    Raises:
+        DataError: `tokenizer.json` was changed or comes from another corpus.
+    """
+    path, expected = folder / TOKENIZER, known.get("tokenizer_sha256")
+    if not expected or not path.is_file():
+        return
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != expected:
+        raise DataError(
+            f"{path} is not the tokeniser that the model was trained with (SHA-256 {found[:12]},"
+            f" expected {expected[:12]})",
+            hint="Copy tokenizer.json from the corpus that the model was trained on.",
+        )
 
 
 def read_folder(folder: Path) -> dict[str, Any] | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from isoloss.architecture import TransformerConfig, config_for_width, family_options
-from isoloss.corpus import STANDARD_LIBRARY, prepare_corpus, prepare_pairs
+from isoloss.corpus import END_OF_TEXT, STANDARD_LIBRARY, prepare_corpus, prepare_pairs
+from isoloss.corpus.opening import is_prepared, open_corpus
 from isoloss.errors import UsageError
 from isoloss.training.objectives import Objective, objective_from
 from isoloss.training.objectives.windows import AnyCorpus
@@ -64,14 +65,32 @@ class Aim:
         """The corpus, with the special tokens that the objective needs.
 
         Args:
-            sources: as for `prepare_corpus`; of pairs as for `prepare_pairs`.
+            sources: as for `prepare_corpus`; of pairs as for `prepare_pairs`; or the folder of
+                one prepared corpus, which is opened where it lies.
             out: folder of the corpus.
             vocab_size: ordinary entries of the tokeniser; the corpus's size counts special ones.
             context_length: tokens of a row (of each side).
             text_field: the field of rows that holds the text.
             on_progress: called with one line at each stage.
             settings: further ones of `prepare_corpus`, where text is read.
+
+        Raises:
+            UsageError: pairs to read, and no fields; or a prepared corpus of the other kind.
+            NotFoundError, DataError: as `prepare_corpus`; also a prepared corpus without the
+                special tokens of the objective.
         """
+        if len(sources) == 1 and is_prepared(sources[0]):
+            corpus = open_corpus(sources[0])
+            self.objective.check(
+                corpus,
+                self.shape(16, vocab_size=corpus.vocab_size, context_length=context_length),
+            )
+            return corpus
+        if self.objective.name == PAIRS and self.fields is None:
+            raise UsageError(
+                f"the objective {PAIRS!r} needs the names of two fields",
+                hint="Give --fields SOURCE,TARGET, or a prepared corpus of pairs.",
+            )
         if self.fields is not None:
             return prepare_pairs(
                 sources,
@@ -87,7 +106,11 @@ class Aim:
             out,
             vocab_size=vocab_size,
             text_field=text_field,
-            special_tokens=self.objective.special_tokens(context_length),
+            special_tokens=[
+                token
+                for token in self.objective.special_tokens(context_length)
+                if token != END_OF_TEXT  # every tokeniser has it
+            ],
             on_progress=on_progress,
             **settings,
         )
@@ -106,12 +129,12 @@ def resolve_aim(
         objective: as `objective_from` takes; when None sequence to sequence where `fields` are
             given, else that of the family's kind (causal, masked, span corruption).
         family: isoloss's own of the objective's kind when None.
-        fields: names of source and target, which sequence to sequence needs.
+        fields: names of source and target, which sequence to sequence reads.
         n_layer: depth (of each side).
 
     Raises:
         UsageError: no such objective or family, they do not belong together, or fields are
-            given where text is read or missing where pairs are.
+            given where text is read.
 
     >>> resolve_aim("masked").family, resolve_aim(family="bart").objective.name
     ('encoder', 'span_corruption')
@@ -120,10 +143,9 @@ def resolve_aim(
         kind = str(family_options(family or "isoloss").get("kind", "decoder"))
         objective = PAIRS if fields is not None else _OBJECTIVE_OF[kind]
     aim = objective if isinstance(objective, Objective) else objective_from(objective)
-    if (aim.name == PAIRS) != (fields is not None):
+    if aim.name != PAIRS and fields is not None:
         raise UsageError(
-            f"the objective {aim.name!r} "
-            + ("needs the names of two fields" if fields is None else "takes no pairs of fields"),
+            f"the objective {aim.name!r} takes no pairs of fields",
             hint="Give --fields SOURCE,TARGET for sequence to sequence, and only for it.",
         )
     chosen = Aim(

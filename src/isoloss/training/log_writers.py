@@ -7,7 +7,9 @@ settings (`WANDB_MODE=offline`, for example) on what leaves the machine.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -84,7 +86,8 @@ class TrackioWriter:
 
     def __init__(self, folder: Path, run_id: str, step: int) -> None:
         trackio = _installed("trackio")
-        self._run = trackio.init(project=PROJECT, name=run_id, resume="allow")
+        with redirect_stdout(sys.stderr):  # it greets on stdout, where answers belong
+            self._run = trackio.init(project=PROJECT, name=run_id, resume="allow")
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Log the scalars of a line at its step."""
@@ -92,7 +95,8 @@ class TrackioWriter:
 
     def close(self) -> None:
         """Finish the run."""
-        self._run.finish()
+        with redirect_stdout(sys.stderr):
+            self._run.finish()
 
 
 WRITERS = {"tensorboard": TensorBoardWriter, "wandb": WandbWriter, "trackio": TrackioWriter}

@@ -56,8 +56,8 @@ class Recipe:
         micro_batch_tokens: tokens of one forward pass, where a step does not fit in memory; the
             gradients of a step's parts are summed. Equal to the whole step but for rounding,
             without dropout; the load-balancing loss of experts is that of each part.
-        precision: `bfloat16` runs the matrix products in it (autocast); weights, moments and
-            losses stay in float32.
+        precision: `bfloat16` runs the matrix products in it (autocast); weights, moments,
+            losses and every evaluation stay in float32.
         compile: `torch.compile` the forward and backward pass.
         checkpoint_activations: compute activations again on the way back instead of keeping them.
         spike_nats: leave out the update of a step whose loss is this much above the mean of the

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from isoloss.architecture import FAMILIES, TransformerConfig, count_parameters
+from isoloss.corpus import Corpus, mixture_facts
 from isoloss.training.evaluation import Evaluation
 from isoloss.training.guards import Diverged
 from isoloss.training.objectives import TokenCount
@@ -44,7 +45,7 @@ def describe(config: RunConfig, corpus: AnyCorpus, *, steps: int | None = None) 
         "vocab_size": shape.vocab_size,
         "context_length": shape.context_length,
         "tokens": seen.tokens,
-        "unique_tokens": min(seen.tokens, corpus.train_tokens),
+        "unique_tokens": unique_tokens(corpus, seen.tokens),
         "steps": steps,
         "batch_tokens": recipe.batch_tokens,
         "learning_rate": recipe.learning_rate(shape.d_model),
@@ -60,6 +61,13 @@ def describe(config: RunConfig, corpus: AnyCorpus, *, steps: int | None = None) 
         "source": "isoloss",
         **_meta(config, seen),
     }
+
+
+def unique_tokens(corpus: AnyCorpus, tokens: int) -> int:
+    """Different training tokens (U) among the `tokens` that a run sees."""
+    if isinstance(corpus, Corpus) and corpus.spans:
+        return sum(use.unique_tokens for use in mixture_facts(corpus, tokens))
+    return min(tokens, corpus.train_tokens)
 
 
 def _meta(config: RunConfig, seen: TokenCount) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from isoloss.training.run_config import (
     check_corpus,
     corpus_batches,
     held_out,
-    open_corpus,
 )
 from isoloss.training.run_log import RunLog, evaluation_line, open_log, step_line
 from isoloss.training.schedules import branch_schedule
@@ -41,7 +40,6 @@ __all__ = [
     "diverged",
     "evaluate_on",
     "finish_branch",
-    "open_corpus",
     "train_run",
 ]
 
@@ -145,13 +143,7 @@ def train_run(
     finished = open_folder(folder, config, corpus)
     if finished is not None:
         return finished
-    checkpoint = folder / CHECKPOINT
-    if checkpoint.exists():
-        state = TrainingState.load(checkpoint, device=device)
-    else:
-        state = TrainingState.start(
-            config.architecture, config.recipe, seed=config.seed, device=device
-        )
+    state = _start_or_go_on(config, folder / CHECKPOINT, device)
     writers = open_writers(logs, folder, config.run_id, state.step)
     with _threads(config.threads), open_log(folder, state.step, writers) as log:
         session = _Session(
@@ -159,7 +151,7 @@ def train_run(
             config=config,
             corpus=corpus,
             log=log,
-            checkpoint=checkpoint,
+            checkpoint=folder / CHECKPOINT,
             checkpoint_every=checkpoint_every,
             evaluate_every=_evaluations(config, evaluate_every),
             started=started,
@@ -173,9 +165,16 @@ def train_run(
             until=session.run,
             on_evaluation=session.note,
         )
-    row = {**row, **_ended_early(session.ended_by(), state.step, config)}
+    if row["status"] == "ok":
+        row |= _ended_early(session.ended_by(), state.step, config)
     close_folder(folder, config, corpus, row)
     return row
+
+
+def _start_or_go_on(config: RunConfig, checkpoint: Path, device: str) -> TrainingState:
+    if checkpoint.exists():
+        return TrainingState.load(checkpoint, device=device)
+    return TrainingState.start(config.architecture, config.recipe, seed=config.seed, device=device)
 
 
 def check_every(**steps: int | None) -> None:

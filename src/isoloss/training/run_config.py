@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from isoloss._files import canonical_json, sha256_text
 from isoloss.architecture import TransformerConfig, training_flops
-from isoloss.corpus import Corpus, PairCorpus
-from isoloss.corpus.pairs.tokens import MANIFEST as PAIRS
 from isoloss.errors import DataError, UsageError
 from isoloss.training.objectives import (
     Batch,
@@ -170,12 +167,6 @@ def _check_rows(config: RunConfig) -> None:
             f" {row:,}",
             hint="Take batch_tokens a multiple of the context length.",
         )
-
-
-def open_corpus(path: str | Path) -> AnyCorpus:
-    """The prepared corpus of a folder, of text or of pairs; raises as their `load`."""
-    path = Path(path)
-    return PairCorpus.load(path) if (path / PAIRS).is_file() else Corpus.load(path)
 
 
 def check_corpus(config: RunConfig, corpus: AnyCorpus) -> None:

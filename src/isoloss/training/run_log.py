@@ -102,9 +102,19 @@ class RunLog:
         self.evaluations = [line for line in kept if line["kind"] == "evaluation"]
 
     def write(self, line: Line) -> None:
-        """Append a line, to the file at once and to the other writers."""
-        self._file.write(json.dumps(line, allow_nan=False) + "\n")
-        self._file.flush()
+        """Append a line, to the file at once and to the other writers.
+
+        Raises:
+            EnvironmentProblem: the disk is full.
+        """
+        try:
+            self._file.write(json.dumps(line, allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"cannot write {self._file.name}: {error.strerror or error}",
+                hint="Check that the disk has room; the run goes on from its last checkpoint.",
+            ) from error
         if line["kind"] == "evaluation":
             self.evaluations.append(line)
         for writer in self._writers:
@@ -124,18 +134,12 @@ def open_log(folder: Path, step: int, writers: Sequence[Writer] = ()) -> Iterato
         EnvironmentProblem: the folder is not writable or the disk is full.
     """
     path = folder / LOG
-    kept = [line for line in read_log(folder) if line["step"] <= step] if step else []
-    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in kept)
-    write_bytes_atomic(path, text.encode("utf-8"))
     try:
+        kept = [line for line in read_log(folder) if line["step"] <= step] if step else []
+        text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in kept)
+        write_bytes_atomic(path, text.encode("utf-8"))
         with path.open("a", encoding="utf-8", newline="\n") as file:
             yield RunLog(file, kept, writers)
-    except OSError as error:
-        raise EnvironmentProblem(
-            f"cannot write {path}: {error.strerror or error}",
-            hint="Check that the folder is writable and the disk has room; the run goes on from"
-            " its last checkpoint.",
-        ) from error
     finally:
         for writer in writers:
             writer.close()

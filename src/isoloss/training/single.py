@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from isoloss.architecture import HEAD_DIM, TransformerConfig, config_for_width
-from isoloss.architecture.families import family_options
-from isoloss.corpus import STANDARD_LIBRARY, prepare_corpus, prepare_pairs
+from isoloss.architecture import HEAD_DIM, TransformerConfig
 from isoloss.errors import DataError, UsageError
 from isoloss.training._progress import shown_progress
+from isoloss.training.aims import PAIRS, resolve_aim
 from isoloss.training.devices import resolve_device
-from isoloss.training.objectives import Objective, objective_from
+from isoloss.training.log_writers import check_writers
+from isoloss.training.objectives import Objective
 from isoloss.training.objectives.windows import AnyCorpus
 from isoloss.training.recipe import Recipe
 from isoloss.training.run import RunConfig, train_run
@@ -26,9 +26,6 @@ EVAL_TOKENS = 65_536
 TOKENS = 1_000_000
 WARMUP_SHARE = 0.1
 """Largest share of the steps that the warm-up may take."""
-_OBJECTIVE_OF = {"decoder": "causal", "encoder": "masked", "encoder_decoder": "span_corruption"}
-_FAMILY_OF = {"decoder": "isoloss", "encoder": "encoder", "encoder_decoder": "encoder-decoder"}
-PAIRS = "sequence_to_sequence"
 
 
 def train_one(
@@ -67,7 +64,7 @@ def train_one(
         fields: the fields of source and target (sequence to sequence).
         family: a name of `isoloss.architecture.FAMILIES`; isoloss's own of the objective's kind
             when None.
-        objective: as `objective_from` takes; when None sequence to sequence where `fields` are
+        objective: as `resolve_aim` takes: when None sequence to sequence where `fields` are
             given, else that of the family's kind (causal, masked, span corruption).
         n_layer: depth (of each side); the family's when None.
         context_length: tokens of a row (of each side); 128 when None.
@@ -84,26 +81,35 @@ def train_one(
     Raises:
         UsageError: the width does not fit, too few tokens, or `out` holds another run.
         NotFoundError, DataError: the text is missing, unreadable or too short.
+        EnvironmentProblem: no such device, a package is missing, or out of memory.
     """
     if seed < 0:
         raise UsageError(f"the seed must not be negative, found {seed}")
-    recipe, out = recipe or Recipe(), Path(out)
-    aim, family = _aim(objective, family, fields)
-    shape = _shape(d_model, aim, family, n_layer, context_length, vocab_size)
+    _check_width(d_model)
+    check_writers(logs)
+    out = Path(out)
+    aim = resolve_aim(objective, family=family, fields=fields, n_layer=n_layer)
+    sizes = {
+        "vocab_size": vocab_size or VOCAB_SIZE,
+        "context_length": context_length or CONTEXT_LENGTH,
+    }
+    shape = aim.shape(d_model, **sizes)
     request = _Request(
-        sources=[str(source) for source in sources],
-        out=out,
-        text_field=text_field,
-        fields=fields,
-        objective=aim,
-        recipe=recipe,
+        objective=aim.objective,
+        recipe=recipe or Recipe(),
         stop=_rules(tokens, stop),
         seed=seed,
         device=resolve_device(device),
     )
     if request.stop.epochs is None:
         request.config(shape, "", 0)  # mistakes come before any work
-    corpus = request.prepare(shape)
+    corpus = aim.prepare(
+        [str(source) for source in sources],
+        out / "corpus",
+        **sizes,
+        text_field=text_field,
+        on_progress=lambda line: print(line, file=sys.stderr, flush=True),
+    )
     shape = replace(shape, vocab_size=corpus.vocab_size)
     config = request.config(shape, corpus.fingerprint, corpus.train_tokens)
     _check_size(corpus, config, request.stop)
@@ -115,12 +121,8 @@ def train_one(
 
 @dataclass(frozen=True, kw_only=True)
 class _Request:
-    """What is to be trained, before its corpus is there."""
+    """How it is to be trained, before its corpus is there."""
 
-    sources: list[str]
-    out: Path
-    text_field: str
-    fields: tuple[str, str] | None
     objective: Objective
     recipe: Recipe
     stop: Stop
@@ -145,74 +147,6 @@ class _Request:
         )
         _check_steps(steps, one.tokens, self.stop, self.recipe)
         return replace(one, steps=steps)
-
-    def prepare(self, shape: TransformerConfig) -> AnyCorpus:
-        """The corpus, with the special tokens that the objective needs."""
-        source = shape.longest_source if shape.kind == "encoder_decoder" else None
-        special = self.objective.special_tokens(shape.context_length, source)
-        ordinary = shape.vocab_size
-        if self.objective.name == PAIRS:
-            assert self.fields is not None
-            return prepare_pairs(
-                self.sources,
-                self.out / "corpus",
-                fields=self.fields,
-                vocab_size=ordinary,
-                max_source_tokens=shape.longest_source,
-                max_target_tokens=shape.context_length,
-                on_progress=_say,
-            )
-        return prepare_corpus(
-            self.sources or [STANDARD_LIBRARY],
-            self.out / "corpus",
-            vocab_size=ordinary,
-            text_field=self.text_field,
-            special_tokens=special,
-            on_progress=_say,
-        )
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _aim(
-    objective: Objective | str | None, family: str | None, fields: tuple[str, str] | None
-) -> tuple[Objective, str]:
-    """Objective and family, each from the other where it is not said."""
-    if objective is None and fields is not None:
-        objective = PAIRS
-    if objective is None:
-        kind = family_options(family or "isoloss").get("kind", "decoder")
-        objective = _OBJECTIVE_OF[kind]
-    aim = objective if isinstance(objective, Objective) else objective_from(objective)
-    if (aim.name == PAIRS) != (fields is not None):
-        raise UsageError(
-            f"the objective {aim.name!r} "
-            + ("needs the names of two fields" if fields is None else "takes no pairs of fields"),
-            hint="Give --fields SOURCE,TARGET for sequence to sequence, and only for it.",
-        )
-    return aim, family or _FAMILY_OF[aim.kind]
-
-
-def _shape(
-    d_model: int,
-    objective: Objective,
-    family: str,
-    n_layer: int | None,
-    context_length: int | None,
-    vocab_size: int | None,
-) -> TransformerConfig:
-    _check_width(d_model)
-    shape = config_for_width(
-        d_model,
-        vocab_size=vocab_size or VOCAB_SIZE,
-        context_length=context_length or CONTEXT_LENGTH,
-        n_layer=n_layer,
-        family=family,
-    )
-    objective.check_kind(shape)
-    return shape
 
 
 def _rules(tokens: int | None, stop: Stop | None) -> Stop:

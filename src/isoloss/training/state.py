@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from isoloss.architecture import TransformerConfig
-from isoloss.errors import UsageError
+from isoloss.errors import DataError, UsageError
 from isoloss.models import LanguageModel, build_model
 from isoloss.training.checkpoints import damaged, read_checkpoint, write_checkpoint
 from isoloss.training.compilation import compiled
@@ -167,6 +167,11 @@ class TrainingState:
         """
         path = Path(path)
         metadata, tensors = read_checkpoint(path)
+        if "recipe" not in metadata:
+            raise DataError(
+                f"{path} holds weights alone: it can be used, not trained on",
+                hint="Train on from a checkpoint that isoloss wrote while it trained.",
+            )
         try:
             recipe = Recipe.from_dict(json.loads(metadata["recipe"]))
             model = _model(metadata, tensors).to(device)

@@ -68,8 +68,9 @@ def special_ids(corpus: AnyCorpus, wanted: Sequence[str], objective: str) -> lis
         raise DataError(
             f"{corpus.path}: the objective {objective!r} needs special tokens that the tokeniser"
             f" lacks: {shown}",
-            hint="Prepare the corpus in a new folder with special_tokens ="
-            " objective.special_tokens(context_length).",
+            hint=f"Prepare it in a new folder with --special-token '{missing[0]}'"
+            + (" and so on" if missing[1:] else "")
+            + ", or give the text itself: it is then prepared with what the objective needs.",
         )
     return [known[token] for token in wanted]
 

@@ -1,0 +1,182 @@
+"""Tokens per second of isoloss's loop, of Hugging Face's Trainer, and of a plain loop.
+
+    python benchmarks/train_speed.py --widths 64 128 256 --threads 2
+
+Each trains a Llama of the same shape with AdamW in float32 on the same batches, in one run, in
+turns; a turn's speed is tokens over wall time, and each ratio is that of the medians. With a GPU
+(--device cuda) model FLOP utilisation is printed too, of --peak FLOP/s. Trainer needs
+`pip install 'isoloss[hf]'`; without it the plain loop (benchmarks/_plain_llama.py) is compared
+alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from _plain_llama import PlainLlama, plain_steps
+from torch import Tensor
+
+from isoloss.architecture import TransformerConfig, config_for_width, training_flops
+from isoloss.training import Recipe, Schedule, TrainingState
+from isoloss.training.objectives import Batch
+
+VOCAB, CONTEXT = 1024, 128
+RATE = 0.003
+
+
+def main() -> int:
+    """Time each loop in turns, compare."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--widths", type=int, nargs="+", default=[64, 128, 256])
+    parser.add_argument("--batch-tokens", type=int, default=1024)
+    parser.add_argument("--steps", type=int, default=100, help="steps of one turn")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--peak", type=float, default=67e12, help="FLOP/s of the device (cuda)")
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    print(f"threads {torch.get_num_threads()}, {chosen.batch_tokens} tokens a step, {chosen.device}")
+    for width in chosen.widths:
+        shape = config_for_width(width, vocab_size=VOCAB, context_length=CONTEXT, family="llama")
+        compare(shape, chosen)
+    return 0
+
+
+def compare(shape: TransformerConfig, chosen: argparse.Namespace) -> None:
+    """One width: the turns of every loop, and the ratios."""
+    rows = chosen.batch_tokens // CONTEXT
+    generator = torch.Generator().manual_seed(0)
+    batches = [
+        torch.randint(0, VOCAB, (rows, CONTEXT + 1), generator=generator)
+        for _ in range(chosen.steps)
+    ]
+    loops: dict[str, Callable[[], list[float]]] = {
+        "isoloss": ours(shape, batches, chosen.device),
+        "plain": plain(shape, batches, chosen.device),
+    }
+    trainer = hugging_face(shape, batches, chosen.device)
+    if trainer is not None:
+        loops["Trainer"] = trainer
+    speeds: dict[str, list[float]] = {name: [] for name in loops}
+    for turn in range(chosen.turns + 1):
+        for name, loop in loops.items():
+            began = time.perf_counter()
+            losses = loop()
+            seconds = time.perf_counter() - began
+            assert len(losses) in (0, chosen.steps)
+            if turn:  # the first warms up
+                speeds[name].append(chosen.steps * chosen.batch_tokens / seconds)
+    medians = {name: statistics.median(values) for name, values in speeds.items()}
+    told = ", ".join(f"{name} {speed:,.0f}" for name, speed in medians.items())
+    ratios = ", ".join(
+        f"{medians['isoloss'] / speed:.2f}x {name}"
+        for name, speed in medians.items()
+        if name != "isoloss"
+    )
+    print(f"width {shape.d_model}: tokens/s {told}; isoloss is {ratios}", flush=True)
+    if chosen.device != "cpu":
+        used = training_flops(shape, 1) * medians["isoloss"] / chosen.peak
+        print(f"  model FLOP utilisation of isoloss {used:.1%}", flush=True)
+
+
+def ours(shape: TransformerConfig, batches: list[Tensor], device: str) -> Callable[[], list[float]]:
+    """isoloss's loop; it goes on from turn to turn."""
+    recipe = Recipe(optimizer="adamw", parameterization="standard", base_learning_rate=RATE)
+    state = TrainingState.start(shape, recipe, seed=0, device=device)
+
+    def batch_at(step: int) -> Batch:
+        tokens = batches[step % len(batches)]
+        return Batch(
+            inputs={"tokens": tokens[:, :-1]},
+            targets=tokens[:, 1:].flatten(),
+            tokens=tokens[:, 1:].numel(),
+        )
+
+    def turn() -> list[float]:
+        losses: list[float] = []
+        state.advance(
+            state.step + len(batches),
+            Schedule(warmup=recipe.warmup_steps),
+            batch_at,
+            lambda _, loss: losses.append(loss),
+        )
+        return losses
+
+    return turn
+
+
+def plain(shape: TransformerConfig, batches: list[Tensor], device: str) -> Callable[[], list[float]]:
+    """The plain loop, with the batches on the device already."""
+    model = PlainLlama(shape).to(device)
+    there = [batch.to(device) for batch in batches]
+    return lambda: plain_steps(model, there, RATE)
+
+
+def hugging_face(
+    shape: TransformerConfig, batches: list[Tensor], device: str
+) -> Callable[[], list[float]] | None:
+    """Trainer on a LlamaForCausalLM; a new Trainer each turn, made before the clock starts."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        import accelerate  # noqa: F401
+        import transformers
+    except ImportError as error:
+        print(f"(without Trainer: {error})", file=sys.stderr)
+        return None
+    transformers.utils.logging.set_verbosity_error()
+    logging.disable(logging.WARNING)
+    rows = len(batches[0])
+    items = [{"input_ids": row[:-1], "labels": row[:-1]} for batch in batches for row in batch]
+    model = transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
+            vocab_size=shape.vocab_size,
+            hidden_size=shape.d_model,
+            intermediate_size=shape.d_ff,
+            num_hidden_layers=shape.n_layer,
+            num_attention_heads=shape.n_head,
+            max_position_embeddings=CONTEXT,
+            attn_implementation="sdpa",
+            use_cache=False,
+        )
+    )
+    folder = tempfile.mkdtemp()
+    settings: dict[str, Any] = {
+        "output_dir": folder,
+        "per_device_train_batch_size": rows,
+        "num_train_epochs": 1,
+        "learning_rate": RATE,
+        "warmup_steps": 50,
+        "lr_scheduler_type": "constant_with_warmup",
+        "adam_beta2": 0.98,
+        "max_grad_norm": 1.0,
+        "optim": "adamw_torch_fused",
+        "report_to": [],
+        "logging_strategy": "no",
+        "save_strategy": "no",
+        "disable_tqdm": True,
+        "use_cpu": device == "cpu",
+        "dataloader_pin_memory": device != "cpu",
+    }
+
+    def turn() -> list[float]:
+        trainer = transformers.Trainer(
+            model=model, args=transformers.TrainingArguments(**settings), train_dataset=items
+        )
+        trainer.train()
+        return []
+
+    return turn
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
