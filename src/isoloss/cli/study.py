@@ -42,7 +42,8 @@ def command(
     objective: Annotated[
         str | None,
         typer.Option(
-            help="causal, masked, span-corruption, prefix or sequence-to-sequence.",
+            help="causal, masked, span-corruption, prefix or sequence-to-sequence; what suits"
+            " the family or the pairs when left out.",
             show_default=False,
         ),
     ] = None,

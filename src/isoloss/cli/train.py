@@ -59,6 +59,10 @@ def command(
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak AdamW rate at width 64.", show_default=False)
     ] = None,
+    parameterization: Annotated[
+        str | None,
+        typer.Option(help="inverse_width, standard or mup.", show_default=False),
+    ] = None,
     schedule: Annotated[
         str | None, typer.Option(help="wsd, cosine, linear or constant.", show_default=False)
     ] = None,
@@ -90,7 +94,8 @@ def command(
     as_json: Json = False,
 ) -> Answer:
     """Train one model with the recipe of the studies, and save it with its run row and log."""
-    from isoloss.cli._training import recipe_from, stop_from, two_fields
+    from isoloss.cli._options import two_fields
+    from isoloss.cli._training import recipe_from, stop_from
     from isoloss.training import train_one
 
     row = train_one(
@@ -109,6 +114,7 @@ def command(
         recipe=recipe_from(
             optimizer=optimizer,
             base_learning_rate=learning_rate,
+            parameterization=parameterization,
             schedule=schedule,
             precision=precision,
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from isoloss.studies.spec import StudySpec
 from isoloss.training import Recipe, train_run
 from isoloss.training.aims import Aim, resolve_aim
 from isoloss.training.objectives.windows import AnyCorpus
+from isoloss.training.probing import probe_modes
 
 Say = Callable[[str], None]
 PLAN_FORMAT = "isoloss-plan-1"
@@ -81,7 +83,7 @@ def settle_plan(
                 hint="The corpus in this folder was changed; begin anew with another --out.",
             )
         return plan, document
-    recipe = Recipe(**spec.recipe.model_dump(exclude_none=True))
+    recipe = _recipe(spec, corpus, say)
     settled_at = datetime.now(UTC).isoformat(timespec="seconds")
     if spec.ladder.size == SMOKE.name:  # seconds: timing the machine would take as long
         plan, warnings = _settled(SMOKE, spec, corpus, recipe), list[str]()
@@ -101,10 +103,38 @@ def settle_plan(
         "plan": plan.to_dict(),
         "rungs": rung_table(plan, each),
         "expected_seconds": expected,
-        "warnings": warnings,
+        "warnings": [*warnings, *_repetition(plan, corpus)],
     }
     write_json_atomic(folder.plan, document)
     return plan, document
+
+
+def _recipe(spec: StudySpec, corpus: AnyCorpus, say: Say) -> Recipe:
+    """The recipe of the spec; a precision that is left open is settled by timing this machine."""
+    chosen = spec.recipe.model_dump(exclude_none=True)
+    if chosen.get("precision") != "auto":
+        return Recipe(**chosen)
+    recipe = Recipe(**{**chosen, "precision": "float32"})
+    shape = aim_of(spec).shape(
+        max(size.verify_width for size in SIZES),
+        vocab_size=corpus.vocab_size,
+        context_length=spec.ladder.context_length,
+    )
+    timings = probe_modes(shape, recipe)
+    say("plan: precision\n" + timings.summary())
+    return replace(recipe, precision=timings.recipe.precision)
+
+
+def _repetition(plan: LadderPlan, corpus: AnyCorpus) -> list[str]:
+    """A warning where runs see their text more than once."""
+    most = max(run.tokens for run in [*plan.runs(), plan.verification])
+    epochs = most / corpus.train_tokens
+    if epochs <= 1:
+        return []
+    return [
+        f"runs see their text up to {epochs:.1f} times: the law counts repeated tokens as new"
+        " ones, and plans that need more text than there is are too hopeful"
+    ]
 
 
 def _read_plan(document: Any) -> tuple[dict[str, Any], LadderPlan]:

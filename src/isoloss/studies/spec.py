@@ -50,7 +50,10 @@ class LadderSpec(_Frozen):
 
 
 class RecipeSpec(_Frozen):
-    """What may be changed of the recipe (`isoloss.training.Recipe`); None takes its default."""
+    """What may be changed of the recipe (`isoloss.training.Recipe`); None takes its default.
+
+    `precision = "auto"` times both on this machine, once for the whole study.
+    """
 
     batch_tokens: int | None = Field(default=None, ge=1)
     warmup_steps: int | None = Field(default=None, ge=1)
@@ -61,7 +64,7 @@ class RecipeSpec(_Frozen):
     parameterization: Literal["inverse_width", "standard", "mup"] | None = None
     schedule: Literal["wsd", "cosine", "linear", "constant"] | None = None
     weight_decay: float | None = Field(default=None, ge=0)
-    precision: Literal["float32", "bfloat16"] | None = None
+    precision: Literal["float32", "bfloat16", "auto"] | None = None
     compile: bool | None = None
 
 
@@ -72,11 +75,11 @@ class PredictionSpec(_Frozen):
 
 
 class StudySpec(_Frozen):
-    """A whole study."""
+    """A whole study; no objective means the one that suits the family, or the pairs."""
 
     name: str = Field(default="laptop", min_length=1, max_length=80)
     minutes: float = Field(default=6.0, gt=0, le=10_000)
-    objective: str | dict[str, Any] = "causal"
+    objective: str | dict[str, Any] | None = None
     corpus: CorpusSpec = CorpusSpec()
     model: ModelSpec = ModelSpec()
     ladder: LadderSpec = LadderSpec()
