@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -168,10 +169,13 @@ def _check_steps(steps: int, tokens_per_step: int, stop: Stop, recipe: Recipe) -
     if steps >= least:
         return
     asked = f"{stop.tokens:,.0f} tokens are" if stop.tokens is not None else "the run has"
+    enough = f"--tokens {least * tokens_per_step}"
+    if stop.epochs is not None and steps > 0:
+        enough = f"--stop-epochs {math.ceil(stop.epochs * least / steps)}"
     raise UsageError(
         f"{asked} {max(0, steps):,} steps of {tokens_per_step:,}; the warm-up"
         f" of {recipe.warmup_steps} may be a tenth of them at most",
-        hint=f"Give --tokens {least * tokens_per_step} or more.",
+        hint=f"Give {enough} or more.",
     )
 
 
