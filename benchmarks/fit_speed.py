@@ -162,13 +162,11 @@ def own_protocol(
     theta = np.stack([[*projected(x, y, n, d, loss)[0], x, y] for x, y in begun])
     u, value = descend(problem, coordinates.nearest_u(theta), iterations=300, tolerance=1e-10)
     start = Coordinates.of(problem.law).theta(u[value.argmin()])
-    refits: list[np.ndarray] = []
-    for part in np.array_split(drawn, 16):  # batches that fit the cache, as in il.fit
-        counts = np.stack([np.bincount(i, minlength=len(loss)) for i in part]).astype(float)
-        resampled = replace(problem, weights=counts)
-        begin = np.repeat(coordinates.u(start)[None], len(part), axis=0)
-        refits.append(descend(resampled, begin, iterations=150, tolerance=1e-7)[1])
-    return value[which.ravel()], np.concatenate(refits)
+    counts = np.stack([np.bincount(i, minlength=len(loss)) for i in drawn]).astype(float)
+    begin = np.repeat(coordinates.u(start)[None], len(drawn), axis=0)
+    resampled = replace(problem, weights=counts)
+    refits = descend(resampled, begin, iterations=150, tolerance=1e-7, near=True)[1]
+    return value[which.ravel()], refits
 
 
 def problem_of(n: np.ndarray, d: np.ndarray, loss: np.ndarray) -> Problem:
@@ -189,7 +187,7 @@ def rivals(n: np.ndarray, d: np.ndarray, loss: np.ndarray, resamples: int = 20) 
         best = il.fitting.solve(problem)
         start = np.repeat(Coordinates.of(problem.law).u(best.theta)[None], len(counts), axis=0)
         resampled = replace(problem, weights=counts)
-        return descend(resampled, start, iterations=150, tolerance=1e-7)[1]
+        return descend(resampled, start, iterations=150, tolerance=1e-7, near=True)[1]
 
     values, cpu, _ = timed(ours)
     each = cpu / len(counts)

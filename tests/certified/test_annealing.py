@@ -63,7 +63,7 @@ def table(shared_data: Path) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def fit_25(table: pd.DataFrame) -> CurveFit:
-    return fit_curves(curves(table, 25, FITTED))
+    return fit_curves(curves(table, 25, FITTED), bootstrap=0)
 
 
 def curves(table: pd.DataFrame, millions: int, names: tuple[str, ...]) -> Curves:
@@ -120,7 +120,7 @@ def test_the_optimum_of_25m(table: pd.DataFrame, fit_25: CurveFit) -> None:
 
 
 def test_the_annealing_law_is_the_coarser_one(table: pd.DataFrame, fit_25: CurveFit) -> None:
-    fit = fit_curves(curves(table, 25, FITTED), "annealing")
+    fit = fit_curves(curves(table, 25, FITTED), "annealing", bootstrap=0)
     assert fit.trusted
     assert fit.objective.value == pytest.approx(3.873062e-4, rel=1e-5)
     assert fit.objective.value > fit_25.objective.value
@@ -128,6 +128,6 @@ def test_the_annealing_law_is_the_coarser_one(table: pd.DataFrame, fit_25: Curve
 
 
 def test_seeds_agree(table: pd.DataFrame, fit_25: CurveFit) -> None:
-    other = fit_curves(curves(table, 25, FITTED), starts=8, seed=1)
+    other = fit_curves(curves(table, 25, FITTED), starts=8, bootstrap=0, seed=1)
     assert other.objective.value == pytest.approx(fit_25.objective.value, rel=1e-9)
     np.testing.assert_allclose(other.theta, fit_25.theta, rtol=1e-3)

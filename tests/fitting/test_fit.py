@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from isoloss.errors import DataError, UsageError
-from isoloss.fitting import Fit, Problem, fit, solve
+from isoloss.fitting import Fit, Objective, Problem, fit, solve
 from isoloss.fitting.bootstrap import bootstrap_draws
 from isoloss.laws import get_law
 from isoloss.runs import Runs
@@ -347,3 +347,26 @@ def test_a_fit_by_name_needs_little(
     )
     done = python(code, blocked=heavy)
     assert done.returncode == 0, done.stderr
+
+
+def test_smooth_weights_are_the_sandwich_and_the_default() -> None:
+    """By squares and with many rows, weights and draws both spread as the sandwich says."""
+    rng = np.random.default_rng(0)
+    n = np.geomspace(1e5, 1e9, 400)
+    loss = 40 / n**0.2 * np.exp(0.02 * rng.standard_normal(400) * np.linspace(0.5, 2, 400))
+    problem = Problem(
+        law=get_law("a/N**b"), data={"N": n}, loss=loss, objective=Objective(name="squared")
+    )
+    theta, alone = solve(problem, starts=8).theta, np.arange(400)
+    residual = problem.residual(np.log(theta) * [1, 0] + theta * [0, 1])
+    design = np.stack([np.ones(400), -np.log(n)], axis=1)
+    bread = np.linalg.inv(design.T @ design)
+    meat = (design * np.ravel(residual)[:, None] ** 2).T @ design
+    expected = np.sqrt((bread @ meat @ bread)[1, 1])
+    spread = {
+        way: bootstrap_draws(problem, theta, alone, 800, 0, way)[:, 1].std()  # type: ignore[arg-type]
+        for way in ("smooth", "case", "auto")
+    }
+    assert spread["auto"] == spread["smooth"] != spread["case"]
+    assert spread["smooth"] == pytest.approx(expected, rel=0.08)
+    assert spread["case"] == pytest.approx(expected, rel=0.08)

@@ -166,7 +166,7 @@ def synthetic(law: Callable[[Sequence[Points]], Law], theta: np.ndarray) -> Curv
 
 def test_multi_power_is_recovered_without_noise() -> None:
     curves = synthetic(multi_power, MULTI_POWER)
-    fit = fit_curves(curves, objective="squared", starts=8)
+    fit = fit_curves(curves, objective="squared", starts=8, bootstrap=0)
     np.testing.assert_allclose(fit.theta, MULTI_POWER, rtol=1e-6)
     held_out = points(SCHEDULES["exponential"])
     np.testing.assert_allclose(
@@ -180,7 +180,7 @@ def test_multi_power_is_recovered_without_noise() -> None:
 def test_annealing_is_recovered_without_noise(decay: float | None) -> None:
     theta = AREA if decay is None else AREA[:4]
     curves = synthetic(lambda at: annealing_area(at, decay=decay), theta)
-    fit = fit_curves(curves, "annealing", decay=decay, flat_warmup=False, starts=8)
+    fit = fit_curves(curves, "annealing", decay=decay, flat_warmup=False, starts=8, bootstrap=0)
     np.testing.assert_allclose(fit.theta, theta, rtol=1e-6)
 
 
@@ -207,14 +207,14 @@ def test_schedules_have_the_shape_they_say() -> None:
 
 def test_a_fit_says_what_it_did() -> None:
     curves = synthetic(lambda at: annealing_area(at), AREA[:4])
-    fit = fit_curves(curves, "annealing", flat_warmup=False, starts=8)
+    fit = fit_curves(curves, "annealing", flat_warmup=False, starts=8, bootstrap=0)
     text = fit.summary()
     assert all(len(line) <= 80 for line in text.splitlines())
     assert "two_stage" in text
     assert "no intervals" in text
     answer = fit.to_dict()
     assert answer["params"]["alpha"]["low"] is None
-    assert "not independent" in answer["params"]["alpha"]["low_reason"]
+    assert "bootstrap=0" in answer["params"]["alpha"]["low_reason"]
     assert [c["name"] for c in answer["curves"]] == ["cosine", "constant", "two_stage"]
     assert fit.error(next(iter(curves))) == pytest.approx(fit.errors["cosine"], abs=1e-12)
     assert fit.to_frame().shape[0] == 4
@@ -224,7 +224,7 @@ def test_falls_that_never_come_are_not_identified() -> None:
     at = points(SCHEDULES["constant"], every=20)
     noise = 1 + 1e-3 * np.random.default_rng(0).standard_normal(len(at))
     losses = values(multi_power([at]), MULTI_POWER, at) * noise
-    fit = fit_curves([Curve("constant", at.schedule, at.steps, losses)], starts=8)
+    fit = fit_curves([Curve("constant", at.schedule, at.steps, losses)], starts=8, bootstrap=0)
     assert not fit.trusted or any(e.at_bound for e in fit.params.values())
 
 

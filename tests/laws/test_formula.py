@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from isoloss.errors import UsageError
+from isoloss.fitting import Objective, Problem, solve
 from isoloss.laws import get_law
 from isoloss.laws.formula import parse_law
 
@@ -150,3 +151,17 @@ def test_columns_are_variables_where_they_are_named() -> None:
     law = parse_law("E + A/experts**alpha", variables=["experts"])
     assert law.variables == ("experts",)
     assert parse_law("E + A/meta_width**alpha").variables == ("meta_width",)
+
+
+def test_coefficients_of_logarithms_may_be_large() -> None:
+    """b lies outside the domain of an exponent, [-5, 5]; a quadratic in log N cancels so."""
+    law = parse_law("exp(a + b*log(N) + c*log(N)**2)")
+    domains = {p.name: (p.low, p.high) for p in law.parameters}
+    assert domains["b"] == domains["c"] == (-50.0, 50.0)
+    mixed = parse_law("exp(a + b*log(N)) + E/D**d")
+    assert {p.name: p.high for p in mixed.parameters}["d"] == 5.0
+    data, truth = {"N": np.geomspace(1e6, 1e10, 40)}, np.array([71.0, -7.5, 0.2])
+    problem = Problem(
+        law=law, data=data, loss=law.value(truth, data), objective=Objective(name="squared")
+    )
+    np.testing.assert_allclose(solve(problem, starts=16).theta, truth, rtol=1e-5)

@@ -30,6 +30,7 @@ from isoloss.fitting.frontier.isoflop_minima import isoflop
 from isoloss.fitting.frontier.lower_envelope import envelope
 from isoloss.fitting.noise import Noise, run_noise
 from isoloss.fitting.power.power_fit import PowerFit, fit_power
+from isoloss.fitting.predicted_curves import PredictedCurve
 from isoloss.fitting.predicting import Prediction
 from isoloss.fitting.result import Check, Estimate, Fit
 from isoloss.fitting.scaled_predictions import ScaledPredictions, scale_fit
@@ -64,6 +65,7 @@ __all__ = [
     "Optimum",
     "Outlier",
     "PowerFit",
+    "PredictedCurve",
     "Prediction",
     "Problem",
     "Profile",

@@ -18,9 +18,9 @@ WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
 
 
 ENOUGH_CLUSTERS = 8
-AT_ONCE = 60_000
-"""Residuals in one batch of resamples."""
-Resampling = Literal["auto", "case", "cluster", "wild"]
+AT_ONCE = 1_000_000
+"""Residuals of the resamples that are in memory at one time."""
+Resampling = Literal["auto", "smooth", "case", "cluster", "wild"]
 
 
 def bootstrap_draws(
@@ -33,9 +33,13 @@ def bootstrap_draws(
 ) -> Array:
     """Refit resampled data, all resamples at once; returns parameters (count, P).
 
-    `case` draws rows with replacement, `cluster` whole clusters (one trunk, or the checkpoints
-    of one run), and `wild` multiplies residuals by one Webb weight a cluster. `auto` draws rows
-    where every row is a cluster of its own. Otherwise it draws clusters; where there are few of
+    `smooth` gives every row a random weight (exponential, summing to the number of rows: the
+    Bayesian bootstrap, Rubin 1981, doi:10.1214/aos/1176345338), `case` draws rows with replacement,
+    `cluster` whole clusters (one trunk, or the checkpoints of one run), and `wild` multiplies
+    residuals by one Webb weight a cluster. `auto` is `smooth` where every row is a cluster of its
+    own: drawn rows leave a third of the table out each time, and with a robust loss, which few
+    rows near the law decide, that makes intervals too wide (docs/log.md). Otherwise it draws
+    clusters; where there are few of
     them that leaves some fits without a width, so it is `wild` then. It is `wild` for squares
     too, for which that is right; by robust losses it covers 5 points too little
     (benchmarks/coverage.py), because an absolute residual hardly depends on its own size.
@@ -51,33 +55,36 @@ def bootstrap_draws(
     n, groups = len(problem.loss), int(index.max()) + 1
     if resample == "auto":
         few = groups < ENOUGH_CLUSTERS or problem.objective.name == "squared"
-        resample = "case" if groups == n else "wild" if few else "cluster"
-    if resample == "case":
+        resample = "smooth" if groups == n else "wild" if few else "cluster"
+    if resample in ("case", "smooth"):
         index, groups = np.arange(n), n
     rng = np.random.default_rng(seed)
-    resampled = (
-        _wild(problem, theta, index, count, rng)
-        if resample == "wild"
-        else _drawn(problem, index, count, rng)
-    )
+    if resample == "wild":
+        resampled = _wild(problem, theta, index, count, rng)
+    else:
+        resampled = _drawn(problem, index, count, rng, smooth=resample == "smooth")
     found = [_refitted(part, theta) for part in resampled]
     return np.concatenate(found) if found else np.empty((0, len(theta)))
 
 
 def _at_once(problem: Problem, count: int) -> list[int]:
-    """Sizes of the batches: what fits the cache is fitted faster, and memory stays bounded."""
+    """Sizes of the batches, so that memory stays bounded."""
     most = max(1, AT_ONCE // len(problem.loss))
     return [min(most, count - done) for done in range(0, count, most)]
 
 
 def _drawn(
-    problem: Problem, index: Counts, count: int, rng: np.random.Generator
+    problem: Problem, index: Counts, count: int, rng: np.random.Generator, *, smooth: bool
 ) -> Iterator[Problem]:
-    """Clusters drawn with replacement, as weights of their rows."""
+    """Clusters drawn with replacement, or weighted at random, as weights of their rows."""
     groups = int(index.max()) + 1
     given = 1.0 if problem.weights is None else problem.weights
     for size in _at_once(problem, count):
-        times = rng.multinomial(groups, np.full(groups, 1 / groups), size=size).astype(float)
+        if smooth:
+            times = rng.standard_exponential(size=(size, groups))
+            times *= groups / times.sum(axis=1, keepdims=True)
+        else:
+            times = rng.multinomial(groups, np.full(groups, 1 / groups), size=size).astype(float)
         yield replace(problem, weights=times[:, index] * given)
 
 
@@ -106,7 +113,7 @@ def _refitted(problem: Problem, theta: Array) -> Array:
     size = len(problem.loss) if problem.loss.ndim == 2 else len(cast("Array", problem.weights))
     coordinates = Coordinates.of(problem.law)
     start = np.repeat(coordinates.u(theta)[None], size, axis=0)
-    found, value = descend(problem, start, iterations=150, tolerance=1e-7)
+    found, value = descend(problem, start, iterations=150, tolerance=1e-7, near=True)
     return coordinates.theta(found[np.isfinite(value)])
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from isoloss.errors import UsageError
+from isoloss.fitting._records import Recorded
 from isoloss.fitting.predicting import Kind, Prediction
 from isoloss.fitting.result import Fit, check_level, too_few_draws
 from isoloss.laws.law import Array
@@ -52,7 +53,7 @@ def fit_chain(first: Fit, second: Fit) -> ChainedFit:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class ChainedFit:
+class ChainedFit(Recorded):
     """Two fits whose prediction is one: made by `fit_chain`.
 
     Attributes:
@@ -177,6 +178,16 @@ class ChainedFit:
             "trusted": self.trusted,
             "steps": [self.first.to_dict(), self.second.to_dict()],
         }
+
+    def to_frame(self) -> Any:
+        """A pandas frame with one row a parameter of either step."""
+        import pandas as pd
+
+        steps = (self.first, self.second)
+        return pd.concat(
+            [fit.to_frame().assign(step=k + 1, target=fit.target) for k, fit in enumerate(steps)],
+            ignore_index=True,
+        )
 
     def _check(self, variables: Mapping[str, float]) -> None:
         """Refuse variables that are missing or unknown, also the link itself."""

@@ -11,14 +11,25 @@ import numpy as np
 import numpy.typing as npt
 
 from isoloss.errors import DataError, UsageError
+from isoloss.fitting._curve_bootstrap import curve_draws
 from isoloss.fitting._curve_text import curve_text
+from isoloss.fitting._records import Recorded
 from isoloss.fitting.diagnosis.checks import (
     gradient_is_small,
     identified,
     inside_bounds,
     starts_agree,
 )
-from isoloss.fitting.result import SCHEMA_VERSION, Check, Estimate, ObjectiveValue
+from isoloss.fitting.estimation import intervals_of
+from isoloss.fitting.predicted_curves import PredictedCurve
+from isoloss.fitting.result import (
+    SCHEMA_VERSION,
+    Check,
+    Estimate,
+    ObjectiveValue,
+    check_level,
+    too_few_draws,
+)
 from isoloss.fitting.solver.coordinates import Coordinates
 from isoloss.fitting.solver.descent import Problem
 from isoloss.fitting.solver.objective import LossName, Objective, ResidualName
@@ -30,22 +41,24 @@ from isoloss.laws.schedules import LearningRates
 
 CurveLaw = Literal["multi_power", "annealing"]
 STARTS = 24
-NO_INTERVAL = "points of one curve are not independent, so a few curves give no interval"
+BOOTSTRAP = 200
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class CurveFit:
+class CurveFit(Recorded):
     """A law of whole loss curves with the parameters that some curves gave it.
 
     Attributes:
         law: bound to `curves`; `theta` (P,): its parameters in order.
-        params: the same by name; intervals are not-a-number, with the reason.
+        params: the same by name, with intervals at `level`.
         objective: what was minimised and the value reached, summed over points.
         status: one sentence; `trusted`: converged and identified.
         checks: what was looked at.
         errors: mean of |predicted / measured - 1| on each fitted curve, by its name.
         decay: lambda of the annealing law where it was fixed, else None.
         flat_warmup: whether warm-ups count as if they ran at their peak.
+        draws: parameters of bootstrap fits (R, P), or None with `draws_reason`; `resampling`:
+            how they were made.
         evidence: starts, how many agreed, other optima and the gradient norm.
     """
 
@@ -60,8 +73,22 @@ class CurveFit:
     errors: Mapping[str, float]
     decay: float | None
     flat_warmup: bool
+    draws: Array | None
+    draws_reason: str
+    resampling: str
+    level: float
     seed: int
     evidence: Mapping[str, Any]
+
+    DERIVED = ("law",)
+
+    @classmethod
+    def _rebuilt(cls, fields: dict[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+        name = stored["law"]["name"]
+        if name not in get_args(CurveLaw):
+            raise ValueError(f"no law of curves is called {name!r}")
+        seen = tuple(_seen(curve, flat=fields["flat_warmup"]) for curve in fields["curves"])
+        return {**fields, "law": _bound(name, seen, fields["decay"])}
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={e.value:.4g}" for name, e in self.params.items())
@@ -78,9 +105,44 @@ class CurveFit:
         Raises:
             DataError: a step outside the schedule, or a schedule the law has no value for.
         """
-        points = _seen(Points(schedule, steps, "prediction"), flat=self.flat_warmup)
-        law = _bound(self.law.name, (points,), self.decay)
-        return law.value(self.theta, point_columns((points,)))
+        return self._values(self.theta, Points(schedule, steps, "prediction"))
+
+    def predict_curve(
+        self, schedule: LearningRates, steps: npt.ArrayLike, *, level: float | None = None
+    ) -> PredictedCurve:
+        """`predict` with an interval of the law's loss at every step.
+
+        It knows the noise of the fitted curves, not what the law itself may be wrong by under
+        another kind of schedule: hold a curve out (`error`) to see that.
+
+        Args:
+            level: of the interval; the fit's own when left out.
+
+        Raises:
+            DataError: as `predict`.
+            UsageError: the level is no share.
+        """
+        level = self.level if level is None else level
+        check_level(level)
+        points = Points(schedule, steps, "prediction")
+        loss = self._values(self.theta, points)
+        reason = self.draws_reason
+        if self.draws is not None:
+            reason = too_few_draws(len(self.draws), level)
+        low = high = np.full_like(loss, math.nan)
+        if self.draws is not None and not reason:
+            tail = (1 - level) / 2
+            low, high = np.quantile(self._values(self.draws, points), [tail, 1 - tail], axis=0)
+            low, high = np.minimum(low, loss), np.maximum(high, loss)
+        return PredictedCurve(
+            steps=points.steps, loss=loss, low=low, high=high, level=level, reason=reason
+        )
+
+    def _values(self, theta: Array, points: Points) -> Array:
+        """Losses (..., n) of parameters (..., P) at some points."""
+        seen = _seen(points, flat=self.flat_warmup)
+        law = _bound(self.law.name, (seen,), self.decay)
+        return law.value(theta, point_columns((seen,)))
 
     def error(self, curve: Curve) -> float:
         """Mean of |predicted / measured - 1| on a curve, for example one that was held out."""
@@ -90,11 +152,6 @@ class CurveFit:
     def summary(self) -> str:
         """The fit in 80 columns."""
         return curve_text(self)
-
-    def _repr_html_(self) -> str:
-        import html
-
-        return f"<pre>{html.escape(self.summary())}</pre>"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON, without the curves' points."""
@@ -114,6 +171,10 @@ class CurveFit:
             "n_points": self.n_points,
             "decay": self.decay,
             "flat_warmup": self.flat_warmup,
+            "level": self.level,
+            "draws": 0 if self.draws is None else len(self.draws),
+            **({"draws_reason": self.draws_reason} if self.draws is None else {}),
+            "resampling": self.resampling,
             "seed": self.seed,
             "evidence": dict(self.evidence),
         }
@@ -137,6 +198,8 @@ def fit_curves(
     decay: float | None = DECAY,
     flat_warmup: bool | None = None,
     starts: int = STARTS,
+    bootstrap: int = BOOTSTRAP,
+    level: float = 0.9,
     seed: int = 0,
 ) -> CurveFit:
     """Fit a law to whole loss curves of one model and data under different schedules.
@@ -149,10 +212,14 @@ def fit_curves(
         flat_warmup: count a warm-up as if it ran at its peak; left out, each law does as its
             paper: `annealing` does, `multi_power` does not.
         starts: of the search for the global optimum.
-        seed: of the starts; the same seed gives the same fit.
+        bootstrap: resamples for the intervals, 0 for none. Of twenty curves or more whole curves
+            are drawn; with fewer, losses are made anew along each curve, with the memory that
+            its residuals have. What sets a run as a whole apart from others is then not seen.
+        level: of the intervals.
+        seed: of starts and resamples; the same seed gives the same fit.
 
     Raises:
-        UsageError: an unknown law or objective, or no starts.
+        UsageError: an unknown law or objective, no starts, or a level outside (0, 1).
         DataError: no more points than parameters, or a schedule the law has no value for.
 
     >>> fast = LearningRates.two_stage(900, 1e-3, 1e-4, switch=500, warmup=50)
@@ -164,6 +231,9 @@ def fit_curves(
         raise UsageError(f"no law of curves is called {law!r}", hint="multi_power or annealing.")
     if starts < 1 or seed < 0:
         raise UsageError(f"a fit needs a start and a seed from 0, found {starts} and {seed}")
+    check_level(level)
+    if bootstrap < 0:
+        raise UsageError(f"bootstrap must not be negative, found {bootstrap}")
     given = curves if isinstance(curves, Curves) else Curves(curves)
     flat = law == "annealing" if flat_warmup is None else flat_warmup
     fixed = decay if law == "annealing" else None
@@ -182,7 +252,22 @@ def fit_curves(
             hint="Give more points of the curves, or more curves.",
         )
     optimum = solve(problem, starts=starts, seed=seed)
-    return _result(given, problem, optimum, fixed, flat, seed)
+    if not math.isfinite(optimum.value):
+        raise DataError(f"the law {problem.law.name!r} has no value at these points")
+    draws, made, reason = None, "", "the fit was made without bootstrap (bootstrap=0)"
+    if bootstrap:
+        draws, made, reason = curve_draws(problem, optimum.theta, given, bootstrap, seed)
+    return _result(given, problem, optimum, fixed, flat, _Drawn(draws, made, reason, level), seed)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Bootstrap draws (R, P), how they were made or why there are none, and the level."""
+
+    draws: Array | None
+    made: str
+    reason: str
+    level: float
 
 
 def _result(
@@ -191,18 +276,17 @@ def _result(
     optimum: Optimum,
     decay: float | None,
     flat: bool,
+    drawn: _Drawn,
     seed: int,
 ) -> CurveFit:
     """What the optimum says, with checks."""
-    if not math.isfinite(optimum.value):
-        raise DataError(f"the law {problem.law.name!r} has no value at these points")
     checks = _checks(problem, optimum)
     status, trusted = _status(checks)
     return CurveFit(
         law=problem.law,
         curves=curves,
         theta=optimum.theta,
-        params=_estimates(problem.law, optimum),
+        params=_estimates(problem.law, optimum, drawn),
         objective=ObjectiveValue(spec=problem.objective, value=optimum.value),
         status=status,
         trusted=trusted,
@@ -210,9 +294,14 @@ def _result(
         errors=_errors(curves, problem.law.value(optimum.theta, problem.data)),
         decay=decay,
         flat_warmup=flat,
+        draws=drawn.draws,
+        draws_reason=drawn.reason,
+        resampling=drawn.made,
+        level=drawn.level,
         seed=seed,
         evidence={
             "starts": optimum.starts,
+            "start_rows": optimum.start_rows,
             "agreeing": optimum.agreeing,
             "other_optima": list(optimum.others),
             "gradient_norm": optimum.gradient_norm,
@@ -243,19 +332,12 @@ def _errors(curves: Curves, predicted: Array) -> dict[str, float]:
     return {name: float(part.mean()) for name, part in zip(curves.names, parts, strict=True)}
 
 
-def _estimates(law: Law, optimum: Optimum) -> dict[str, Estimate]:
-    """Values without intervals, and why."""
-    return {
-        name: Estimate(
-            value=float(value),
-            stderr=math.nan,
-            low=math.nan,
-            high=math.nan,
-            at_bound=bool(at_bound),
-            reason="the parameter lies at its bound" if at_bound else NO_INTERVAL,
-        )
-        for name, value, at_bound in zip(law.names, optimum.theta, optimum.at_bound, strict=True)
-    }
+def _estimates(law: Law, optimum: Optimum, drawn: _Drawn) -> dict[str, Estimate]:
+    """Values with intervals, or why there are none."""
+    reason = drawn.reason
+    if drawn.draws is not None:
+        reason = too_few_draws(len(drawn.draws), drawn.level)
+    return intervals_of(law, optimum, drawn.draws, reason, drawn.level)
 
 
 def _checks(problem: Problem, optimum: Optimum) -> tuple[Check, ...]:
@@ -265,7 +347,7 @@ def _checks(problem: Problem, optimum: Optimum) -> tuple[Check, ...]:
     cure = "Add a curve whose learning rate falls at another time or depth." if fixed.cure else ""
     message = fixed.message.replace(" runs for ", " points for ")
     return (
-        starts_agree(optimum),
+        starts_agree(optimum, len(problem.loss)),
         gradient_is_small(optimum),
         inside_bounds(problem, optimum),
         replace(fixed, cure=cure, message=message),

@@ -87,9 +87,9 @@ def fit(
         fixed: values of parameters that are not fitted, such as `{"E": 1.69}`.
         tied: parameters that equal another one, such as `{"beta": "alpha"}`.
         bootstrap: resamples for the intervals; 0 for none.
-        resample: `case` draws rows, `cluster` draws whole clusters (a trunk, a run's
-            checkpoints, seeds of one configuration), `wild` multiplies the residuals of each
-            cluster by one random weight; `auto` chooses (see `bootstrap_draws`).
+        resample: `smooth` weighs rows at random, `case` draws rows, `cluster` draws whole clusters
+            (a trunk, a run's checkpoints, seeds of one configuration), `wild` multiplies the
+            residuals of each cluster by one random weight; `auto` chooses (see `bootstrap_draws`).
         level: of the intervals.
         seed: of starts and resamples; the same seed gives the same fit.
         n: which column is N; `params_matmul` where every row has it.
@@ -149,6 +149,7 @@ def fit(
         runs_hash=runs.hash(),
         evidence={
             "starts": optimum.starts,
+            "start_rows": optimum.start_rows,
             "agreeing": optimum.agreeing,
             "other_optima": list(optimum.others),
             "gradient_norm": optimum.gradient_norm,
@@ -267,16 +268,25 @@ def _extra_columns(used: Runs, data: dict[str, Array], n: str | None) -> dict[st
     return found
 
 
+_OWN_FAMILY = {
+    "decoder": "isoloss",
+    "encoder": "encoder",
+    "encoder_decoder": "encoder-decoder",
+}
+"""Families that a row names by their kind alone; others are `kind/family`."""
+
+
 def _family(used: Runs) -> dict[str, Any]:
     """What all rows share of the ladder's shapes; empty where they differ or are unknown."""
     shared = {name: used.constant(name) for name in ("vocab_size", "context_length", "n_layer")}
-    architecture = str(used.constant("architecture") or "")
-    if any(v is None for v in shared.values()) or architecture not in ("decoder", *FAMILIES):
+    kind, _, name = str(used.constant("architecture") or "").partition("/")
+    family = name or _OWN_FAMILY.get(kind, "")
+    if any(v is None for v in shared.values()) or family not in FAMILIES:
         return {}
     sizes: dict[str, Any] = {n: int(value) for n, value in shared.items() if value is not None}
-    if architecture in ("decoder", "isoloss"):
+    if family == "isoloss":
         return sizes
-    return {**sizes, "architecture": architecture, **_shares(used)}
+    return {**sizes, "architecture": family, **_shares(used)}
 
 
 def _shares(used: Runs) -> dict[str, float]:

@@ -35,12 +35,12 @@ def run_noise(n: Array, d: Array, loss: Array) -> Noise:
     >>> run_noise(np.array([1., 1.]), np.array([2., 2.]), np.array([3., 3.])).degrees_of_freedom
     1
     """
-    squares, freedom = 0.0, 0
-    for point in sorted(set(zip(n.tolist(), d.tolist(), strict=True))):
-        same = np.log(loss[(n == point[0]) & (d == point[1])])
-        if len(same) > 1:
-            squares += float(((same - same.mean()) ** 2).sum())
-            freedom += len(same) - 1
+    _, group = np.unique(np.stack([n, d], axis=1), axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    count = np.bincount(group)
+    logs = np.log(loss)
+    off = logs - (np.bincount(group, weights=logs) / count)[group]
+    squares, freedom = float((off**2).sum()), len(loss) - len(count)
     if not freedom:
         return Noise(
             sd=math.nan, degrees_of_freedom=0, reason="no (N, D) was run with several seeds"

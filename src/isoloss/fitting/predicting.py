@@ -77,6 +77,18 @@ class Prediction:
             self.reason,
         )
 
+    def to_frame(self) -> Any:
+        """A pandas frame of one row: the point, the loss and its interval."""
+        import pandas as pd
+
+        band = {"loss": self.loss, "low": self.low, "high": self.high, "level": self.level}
+        return pd.DataFrame([{**self.at, **band, "kind": self.kind}])
+
+    def _repr_html_(self) -> str:
+        import html
+
+        return f"<pre>{html.escape(self.summary())}</pre>"
+
     def summary(self) -> str:
         """A few lines for a terminal."""
         import textwrap

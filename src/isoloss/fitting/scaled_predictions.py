@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 
 from isoloss.errors import UsageError
 from isoloss.fitting._json import SCHEMA_VERSION, plain
+from isoloss.fitting._records import Recorded
 from isoloss.fitting.predicting import Kind, Prediction
 from isoloss.laws.metrics import metric_of
 
@@ -47,7 +47,7 @@ class ScaledRow:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class ScaledPredictions:
+class ScaledPredictions(Recorded):
     """Predictions at multiples of the largest run.
 
     Attributes:
@@ -76,9 +76,6 @@ class ScaledPredictions:
         from isoloss.fitting.power._power_text import scaled_text
 
         return scaled_text(self)
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.summary())}</pre>"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 from isoloss.errors import DataError, UsageError
+from isoloss.fitting._records import Recorded
 from isoloss.fitting.arms._arm_rows import labels_of
 from isoloss.fitting.estimation import FitSettings, fit
 from isoloss.fitting.result import SCHEMA_VERSION, Fit, check_level
@@ -43,7 +44,7 @@ class GroupFit:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class FitTable:
+class FitTable(Recorded):
     """Fits of one law to several groups of runs, one row a group; the pooled fit stands last.
 
     Attributes:

@@ -82,11 +82,12 @@ def _body(law: Law, expressions: Sequence[Any], *, stacked: bool) -> list[str]:
     lines += [f"{symbol} = {_text(part)}" for symbol, part in shared]
     if not stacked:
         return [f"    {line}" for line in [*lines, f"return {_text(results[0])}"]]
+    # One parameter after the other in memory: they are written and multiplied row by row.
     lines.append(
-        f'slopes = np.empty((*theta.shape[:-1], len(data["{law.variables[0]}"]), {len(results)}))'
+        f'slopes = np.empty((*theta.shape[:-1], {len(results)}, len(data["{law.variables[0]}"])))'
     )
-    lines += [f"slopes[..., {i}] = {_text(result)}" for i, result in enumerate(results)]
-    lines.append("return slopes")
+    lines += [f"slopes[..., {i}, :] = {_text(result)}" for i, result in enumerate(results)]
+    lines.append("return np.swapaxes(slopes, -1, -2)")
     return [f"    {line}" for line in lines]
 
 

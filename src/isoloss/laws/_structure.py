@@ -15,6 +15,18 @@ def exponents_of(expression: Any) -> set[str]:
     return {str(symbol) for power in powers for symbol in power.free_symbols}
 
 
+def of_logarithms(expression: Any) -> set[str]:
+    """Names that multiply a logarithm inside exp: coefficients of a polynomial in log N, say."""
+    terms = [
+        term
+        for node in _nodes(expression)
+        if _is_exp(node)
+        for term in (node.args[0].expand().args if node.args[0].expand().is_Add else node.args)
+    ]
+    with_logs = [t for t in terms if any(type(n).__name__ == "log" for n in _nodes(t))]
+    return {str(symbol) for term in with_logs for symbol in term.free_symbols}
+
+
 def linear_of(parameters: Sequence[str], slopes: Sequence[Any]) -> tuple[str, ...]:
     """Parameters that enter linearly together, where the others are fixed; the first win."""
     chosen: list[str] = []

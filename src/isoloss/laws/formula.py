@@ -15,7 +15,13 @@ import numpy as np
 
 from isoloss.errors import UsageError
 from isoloss.laws._reading import check_numbers, to_expression
-from isoloss.laws._structure import amplitudes_of, exponents_of, linear_of, log_amplitudes_of
+from isoloss.laws._structure import (
+    amplitudes_of,
+    exponents_of,
+    linear_of,
+    log_amplitudes_of,
+    of_logarithms,
+)
 from isoloss.laws.law import Array, Columns, Law, Parameter
 
 __all__ = ["VARIABLES", "parse_law", "to_expression", "to_latex"]
@@ -55,7 +61,9 @@ def parse_law(text: str, variables: Collection[str] = ()) -> Law:
     given = tuple(sorted(n for n in names if n in variables or _is_variable(n)))
     parameters = tuple(sorted(names - set(given)))
     _refuse_empty(text, given, parameters)
-    exponents = exponents_of(to_expression(text))
+    plain = to_expression(text)
+    exponents = exponents_of(plain)
+    wide = of_logarithms(plain)
     # What is positive may be taken out of powers: (X/N)**a = X**a * N**-a.
     positive = {n for n in names if n in VARIABLES} | (set(parameters) - exponents)
     expression = to_expression(text, positive)
@@ -75,7 +83,7 @@ def parse_law(text: str, variables: Collection[str] = ()) -> Law:
         formula=text,
         title="a formula of your own",
         reference="",
-        parameters=tuple(_parameter(p, p in exponents, p in logs) for p in parameters),
+        parameters=tuple(_parameter(p, p in exponents, p in logs, p in wide) for p in parameters),
         variables=given,
         note="",
         value=_Value(expression, parameters),
@@ -133,7 +141,8 @@ class _Jacobian:
     parameters: tuple[str, ...]
 
     def __call__(self, theta: Array, data: Columns) -> Array:
-        return np.stack(_evaluate(self.slopes, self.parameters, theta, data), axis=-1)
+        slopes = np.stack(_evaluate(self.slopes, self.parameters, theta, data), axis=-2)
+        return np.swapaxes(slopes, -1, -2)  # as in the library: one parameter after the other
 
 
 def _evaluate(
@@ -187,9 +196,11 @@ def _combine(node: Any, known: dict[str, Array], done: dict[Any, Any]) -> Any:
     return ONE_ARGUMENT[type(node).__name__](parts[0])
 
 
-def _parameter(name: str, exponent: bool, logarithm: bool) -> Parameter:
+def _parameter(name: str, exponent: bool, logarithm: bool, wide: bool) -> Parameter:
     if logarithm:
         return Parameter(name, -200.0, 200.0, (-3.0, 2.0), "the logarithm of an amplitude")
+    if wide:  # of uncentred logarithms: those of a polynomial may be large and cancel
+        return Parameter(name, -50.0, 50.0, (0.02, 1.0), "the coefficient of a logarithm")
     if exponent:
         return Parameter(name, -5.0, 5.0, (0.02, 1.0), "an exponent")
     return Parameter(name, 1e-12, 1e30, (0.05, 5.0), "an amplitude or an offset")

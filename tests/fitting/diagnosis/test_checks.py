@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from isoloss.fitting import Fit, fit
+from isoloss.fitting import Fit, Objective, Problem, fit, solve
 from isoloss.fitting.diagnosis.checks import gradient_is_small, starts_agree
 from isoloss.fitting.solver.optimum import Optimum
+from isoloss.laws import get_law
 from isoloss.runs import Runs
 
 
@@ -194,13 +197,13 @@ def test_the_share_of_the_head(vocabulary: int, passed: bool) -> None:
 def _optimum(agreeing: int, gradient: float) -> Optimum:
     return Optimum(
         theta=np.ones(1), value=1.0, gradient_norm=gradient, starts=64, agreeing=agreeing,
-        others=(2.0,), at_bound=np.zeros(1, dtype=bool),
+        others=(2.0,), at_bound=np.zeros(1, dtype=bool), start_rows=9,
     )  # fmt: skip
 
 
 def test_starts_and_gradient() -> None:
-    assert starts_agree(_optimum(2, 0)).passed
-    lonely = starts_agree(_optimum(1, 0))
+    assert starts_agree(_optimum(2, 0), 9).passed
+    lonely = starts_agree(_optimum(1, 0), 9)
     assert not lonely.passed
     assert "other optima at 2" in lonely.message
     assert gradient_is_small(_optimum(2, 1e-6)).passed
@@ -211,6 +214,55 @@ def test_starts_and_gradient() -> None:
 def test_not_converged_is_not_trusted() -> None:
     from isoloss.fitting.estimation import _status
 
-    status, trusted = _status((starts_agree(_optimum(1, 0)),))
+    status, trusted = _status((starts_agree(_optimum(1, 0), 9),))
     assert not trusted
     assert status.startswith("not converged")
+
+
+@pytest.mark.parametrize(
+    ("columns", "convention", "passed", "told"),
+    [
+        (("params_total",), "", True, "C is 6·params_total·D"),
+        (("params_total", "params_non_embedding"), "", False, "C is 6·params_total·D"),
+        (("params_non_embedding",), "6nd_total", False, "C is counted as 6nd_total"),
+        (("params_total",), "6nd_total", True, "params_total"),
+        (("params_non_embedding",), "palm", None, ""),
+    ],
+)
+def test_n_and_c_must_count_the_same(
+    columns: tuple[str, ...], convention: str, passed: bool | None, told: str
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = []
+    for n in np.geomspace(1e6, 1e8, 5):
+        for m in (5, 20, 80):
+            loss = 1.7 + 60 / n**0.3 + 90 / (n * m) ** 0.28
+            counts = {"params_total": n, "params_non_embedding": 0.9 * n - 2e5}
+            rows.append(
+                {**{c: counts[c] for c in columns}, "tokens": n * m, "flops": 6 * n * n * m,
+                 "loss": loss * (1 + 0.003 * rng.normal()), "flops_convention": convention}
+            )  # fmt: skip
+    found = {c.name: c for c in fit(Runs.from_rows(rows), bootstrap=0).checks}
+    if passed is None:
+        assert "counts" not in found
+        return
+    assert found["counts"].passed == passed
+    assert told in found["counts"].message
+    assert ("n=params_total" in found["counts"].cure) == (not passed)
+
+
+def test_a_wide_domain_has_no_wide_ends() -> None:
+    """`E` near 1 is not at the end of [0, 1e12], which is a million times wider."""
+    law = get_law("chinchilla")
+    wide = replace(law, parameters=(replace(law.parameters[0], high=1e12), *law.parameters[1:]))
+    truth, rng = np.array([1.7, 60.0, 90.0, 0.3, 0.28]), np.random.default_rng(0)
+    n, d = 10 ** rng.uniform(6, 9, 40), 10 ** rng.uniform(7, 11, 40)
+    loss = law.value(truth, {"N": n, "D": d})
+    problem = Problem(law=wide, data={"N": n, "D": d}, loss=loss, objective=Objective())
+    found = solve(problem, starts=16)
+    assert found.theta[0] == pytest.approx(1.7, rel=1e-6)
+    assert not found.at_bound.any()
+    without = replace(problem, loss=loss - 1.69)  # E would be .01, then below 0
+    assert not solve(without, starts=16).at_bound[0]
+    below = replace(problem, loss=loss - 1.75)
+    assert solve(below, starts=16).at_bound[0]

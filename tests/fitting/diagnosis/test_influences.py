@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ def _runs(noise: float = 0.004, outlier: int | None = None) -> Runs:
                     "tokens": n * m,
                     "loss": loss * math.exp(noise * rng.normal() + 0.2 * (len(rows) == outlier)),
                     "parent_id": f"trunk{len(rows) // 2}",
+                    "group": f"batch {len(rows) // 10}",
                 }
             )
     return Runs.from_rows(rows)
@@ -70,7 +72,7 @@ def test_the_plan_is_the_closed_form(fitted: Fit) -> None:
 
 
 def test_order_groups_and_labels(fitted: Fit) -> None:
-    for by, count in (("run", 30), ("cluster", 15), ("group", 15), ("budget", 6)):
+    for by, count in (("run", 30), ("cluster", 15), ("group", 3), ("budget", 6)):
         found = fitted.influence(by=by)  # type: ignore[arg-type]
         assert len(found.removals) == count
         sizes = [removal.displacement for removal in found.removals]
@@ -78,6 +80,28 @@ def test_order_groups_and_labels(fitted: Fit) -> None:
         assert min(sizes) >= 0
         assert sum(removal.rows for removal in found.removals) == 30
     assert found.removals[0].label.startswith("C about")
+
+
+def test_a_group_is_what_the_table_calls_one(tmp_path: Path) -> None:
+    """Groups and clusters differ: 3 batches of 10 runs, 15 trunks of 2."""
+    whole = fit(_runs(), objective="squared", bootstrap=0)
+    found = whole.influence(by="group")
+    assert {removal.label for removal in found.removals} == {"batch 0", "batch 1", "batch 2"}
+    assert {len(removal.run_ids) for removal in found.removals} == {10}
+    for removal in found.removals:
+        left = _runs().where(lambda r, gone=removal: r["group"] != gone.label)
+        again = fit(left, objective="squared", bootstrap=0)
+        assert removal.objective == pytest.approx(again.objective.value, rel=1e-6)
+    assert "cluster" in whole.influence(by="cluster").removals[0].label
+    whole.save(tmp_path / "fit.json")
+    loaded = Fit.load(tmp_path / "fit.json")
+    assert loaded.influence(by="group").to_dict() == found.to_dict()
+    assert whole.data is not None
+    old = replace(whole, data=replace(whole.data, groups=()))  # as fits were saved before
+    old.save(tmp_path / "old.json")
+    assert Fit.load(tmp_path / "old.json").predict(N=1e8, D=1e9).loss > 0
+    with pytest.raises(DataError, match="no groups"):
+        Fit.load(tmp_path / "old.json").influence(by="group")
 
 
 def test_budgets_are_told_apart() -> None:

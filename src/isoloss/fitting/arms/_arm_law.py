@@ -289,6 +289,12 @@ def shared_law(arms: Arms) -> Law:
     )
 
 
+def arms_from(law: Law) -> Arms | None:
+    """The arms that `shared_law` made a law from; None for other laws."""
+    owner = getattr(law.value, "__self__", None)
+    return owner if isinstance(owner, Arms) else None
+
+
 @dataclass(frozen=True)
 class _Separate:
     """A law with all parameters of its own for every arm, side by side in theta (..., K·P)."""

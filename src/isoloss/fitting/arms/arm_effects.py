@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isoloss.errors import UsageError
+from isoloss.fitting._records import Recorded
 from isoloss.fitting.arms._arm_sharing import SharedTest
 from isoloss.fitting.result import SCHEMA_VERSION, Estimate, Fit
 from isoloss.laws import Law
@@ -85,7 +86,7 @@ class ArmEffect:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class ArmComparison:
+class ArmComparison(Recorded):
     """Arms of runs under one law, each with its worth against a baseline.
 
     Attributes:
@@ -145,11 +146,6 @@ class ArmComparison:
         from isoloss.fitting.arms._arm_text import comparison_text
 
         return comparison_text(self)
-
-    def _repr_html_(self) -> str:
-        import html
-
-        return f"<pre>{html.escape(self.summary())}</pre>"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from isoloss.errors import DataError
 from isoloss.fitting.arms._arm_law import (
@@ -20,10 +20,9 @@ from isoloss.fitting.arms._arm_sharing import SharedTest, shared_arms_test, unte
 from isoloss.fitting.arms._arm_worth import at_edge, best_split, sizes_of, target_of
 from isoloss.fitting.arms.arm_effects import ArmComparison
 from isoloss.fitting.bootstrap import Resampling
-from isoloss.fitting.estimation import fit
+from isoloss.fitting.estimation import FitSettings, fit
 from isoloss.fitting.result import Fit, check_level
 from isoloss.fitting.solver.constraints import Constraints, reduced_law
-from isoloss.fitting.solver.objective import LossName, ResidualName
 from isoloss.laws import Law, get_law
 from isoloss.laws.law import Array
 
@@ -44,18 +43,7 @@ def compare_arms(
     at: Mapping[str, float] | None = None,
     baseline: str | None = None,
     effect: EffectName = "auto",
-    target: str | None = None,
-    objective: LossName = "huber",
-    delta: float = 1e-3,
-    residual: ResidualName = "log",
-    weights: str | None = None,
-    fixed: Mapping[str, float] | None = None,
-    tied: Mapping[str, str] | None = None,
-    bootstrap: int = 1000,
-    resample: Resampling = "auto",
-    level: float = 0.9,
-    seed: int = 0,
-    n: str | None = None,
+    **settings: Unpack[FitSettings],
 ) -> ArmComparison:
     """Say what arms of runs (an optimizer, a dataset) are worth in compute against a baseline.
 
@@ -77,13 +65,10 @@ def compare_arms(
         baseline: an arm; that of the first used row when left out.
         effect: `both` for c_N and c_D, `data` or `parameters` for one alone, `compute` for one c
             with c_N = c_D = sqrt(c); `auto` is `both` where the law has N and D.
-        target, objective, delta, residual, weights, fixed, tied, n: as for `isoloss.fit`.
-        bootstrap: resamples; 0 for no intervals and no test.
-        resample: `cluster` draws pairs and other runs that belong together, `wild` multiplies
-            their residuals by one weight; `auto` is `wild` for the squared objective and where an
-            arm has fewer than 8 to draw from, else `cluster`.
-        level: of the intervals.
-        seed: of starts and resamples.
+        settings: as for `isoloss.fit`. `bootstrap=0` gives no intervals and no test.
+            `resample`: `cluster` draws pairs and other runs that belong together, `wild`
+            multiplies their residuals by one weight; `auto` is `wild` for the squared objective
+            and where an arm has fewer than 8 to draw from, else `cluster`.
 
     Raises:
         DataError: no such column, fewer than two arms, an arm with too few runs.
@@ -96,8 +81,11 @@ def compare_arms(
     >>> il.compare_arms(il.Runs.from_frame(frame), bootstrap=0).effects[0].arm
     'b'
     """
+    options: dict[str, Any] = dict(settings)
+    level, seed = settings.get("level", 0.9), settings.get("seed", 0)
+    bootstrap, n = options.pop("bootstrap", 1000), settings.get("n")
     check_level(level)
-    constraints = Constraints(dict(fixed or {}), dict(tied or {}))
+    constraints = Constraints(options.pop("fixed", None) or {}, options.pop("tied", None) or {})
     base = _base_law(runs, law, constraints)
     effect_name = chosen_effect(base, effect)
     rows = arm_rows(runs, group, baseline, base.variables, n)
@@ -106,11 +94,8 @@ def compare_arms(
     columns = {v: rows.runs.vector(v, n=n) for v in base.variables}
     refuse_other_laws(base, columns)
     goal = target_of(base, columns, at)
-    options: dict[str, Any] = {
-        "target": target, "objective": objective, "delta": delta, "residual": residual,
-        "weights": weights, "level": level, "seed": seed, "n": n,
-    }  # fmt: skip
-    chosen = _resampling(rows, resample, objective)
+    asked: Resampling = options.pop("resample", "auto")
+    chosen = _resampling(rows, asked, settings.get("objective", "huber"))
     shared = fit(rows.runs, shared_law(arms), bootstrap=bootstrap, resample=chosen, **options)
     separate, lacking = _separate_fits(rows, base, options)
     test = _tested(shared, arms, separate, lacking, rows, min(bootstrap, TEST_SAMPLES))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from isoloss.errors import UsageError
 from isoloss.fitting._json import SCHEMA_VERSION, plain
+from isoloss.fitting._records import Recorded
 from isoloss.fitting.predicting import Kind, Prediction
 from isoloss.fitting.result import Estimate, Fit, check_level
 
@@ -134,7 +134,7 @@ class MixedPrediction(Prediction):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Comparison:
+class Comparison(Recorded):
     """Laws ranked by their error on runs that they were not fitted to.
 
     Attributes:
@@ -285,9 +285,6 @@ class Comparison:
         from isoloss.fitting.comparison._comparison_text import comparison_text
 
         return comparison_text(self)
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.summary())}</pre>"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON, with the fits of all rows."""

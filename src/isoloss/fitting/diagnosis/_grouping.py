@@ -1,4 +1,4 @@
-"""Which rows belong together: of one run, one cluster, or one budget."""
+"""Which rows belong together: of one run, group, cluster, or budget."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def groups_of(data: FittedRows, by: By) -> list[tuple[str, Counts]]:
     """Labels and rows of what is left out at a time.
 
     Raises:
-        DataError: by budget, where the rows do not tell their compute.
+        DataError: by budget, where the rows do not tell their compute; by group, where they have
+            none.
     """
     compute = compute_of(data.columns)
     if by == "run":
@@ -36,6 +37,14 @@ def groups_of(data: FittedRows, by: By) -> list[tuple[str, Counts]]:
                 hint='Leave out runs or clusters instead: by="run".',
             )
         keys = budgets(compute)
+    elif by == "group":
+        if not data.groups:
+            raise DataError(
+                "the fitted rows have no groups: the table has no column 'group', it is empty, or"
+                " the fit was saved before fits kept it",
+                hint='Leave out clusters instead, by="cluster", or fit again with that column.',
+            )
+        keys = np.array(data.groups)
     else:
         keys = data.clusters
     found: list[tuple[str, Counts]] = []
@@ -44,7 +53,7 @@ def groups_of(data: FittedRows, by: By) -> list[tuple[str, Counts]]:
         label = str(key)
         if compute is not None and by == "budget":
             label = f"C about {float(np.exp(np.log(compute[rows]).mean())):.3g}"
-        elif by != "run":
+        elif by == "cluster":
             label = f"cluster {key} ({data.run_ids[int(rows[0])]}…)"
         found.append((label, rows))
     return found

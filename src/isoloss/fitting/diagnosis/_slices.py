@@ -11,7 +11,7 @@ from isoloss.errors import UsageError
 from isoloss.fitting.solver.coordinates import Coordinates
 from isoloss.fitting.solver.descent import Expansion, Problem
 from isoloss.laws import Law
-from isoloss.laws.law import Array, Columns, Mask
+from isoloss.laws.law import Array, Columns, Counts, Mask
 
 
 class Slice(Protocol):
@@ -187,16 +187,16 @@ class SpringProblem(Problem):
     aim: Array
     stiffness: float
 
-    def total(self, u: Array) -> Array:
+    def total_of(self, u: Array, residual: Array) -> Array:
         bent = self.stiffness / 2 * (self.function.value(u) - self.aim) ** 2
-        total = Problem.total(self, u) + bent
+        total = Problem.total_of(self, u, residual) + bent
         return np.where(np.isfinite(total), total, np.inf)
 
-    def rows(self, kept: Mask) -> Problem:
+    def rows(self, kept: Mask | Counts) -> Problem:
         return replace(self, aim=self.aim[kept])
 
-    def expansion(self, u: Array) -> Expansion:
-        around = Problem.expansion(self, u)
+    def expansion(self, u: Array, seen: tuple[Array, Array]) -> Expansion:
+        around = Problem.expansion(self, u, seen)
         slope = self.function.gradient(u)
         pull = self.stiffness * (self.function.value(u) - self.aim)
         return replace(

@@ -11,7 +11,7 @@ from isoloss.fitting.diagnosis._calibration import calibrate, chi_square_quantil
 from isoloss.fitting.diagnosis._profile_path import spread_of
 from isoloss.fitting.diagnosis._slices import ParameterSlice
 from isoloss.fitting.diagnosis.outlying import outliers, typical_scale, without
-from isoloss.fitting.diagnosis.row_checks import head_share, no_checkpoints, no_copies
+from isoloss.fitting.diagnosis.row_checks import counts_agree, head_share, no_checkpoints, no_copies
 from isoloss.fitting.result import Check
 from isoloss.fitting.solver.coordinates import Coordinates
 from isoloss.fitting.solver.descent import Problem, descend
@@ -30,6 +30,8 @@ INFLUENCE = 3.0
 FAR = 4.0
 """Where the objective is looked at on both sides of E, in standard errors of the curvature."""
 LEVEL = 0.9
+SHIFTED_AT_ONCE = 10_000
+"""Rows in one batch of the steps without a group."""
 MOST_NAMED = 5
 
 
@@ -50,7 +52,7 @@ def all_checks(
     u = Coordinates.of(problem.law).u(optimum.theta)
     run_ids = run_ids or tuple(f"row {k + 1}" for k in range(len(problem.loss)))
     found = (
-        starts_agree(optimum),
+        starts_agree(optimum, len(problem.loss)),
         gradient_is_small(optimum),
         inside_bounds(problem, optimum),
         identified(problem, u),
@@ -62,11 +64,12 @@ def all_checks(
         no_copies(problem, run_ids),
         no_checkpoints(problem, problem.residual(u[None])[0], clusters, extra),
         head_share(runs, n) if runs is not None else None,
+        counts_agree(runs, n) if runs is not None else None,
     )
     return tuple(check for check in found if check is not None)
 
 
-def starts_agree(optimum: Optimum) -> Check:
+def starts_agree(optimum: Optimum, rows: int) -> Check:
     """Several starts must end at the best objective."""
     passed = optimum.agreeing >= LEAST_AGREEING
     others = (
@@ -77,8 +80,19 @@ def starts_agree(optimum: Optimum) -> Check:
     return Check(
         name="starts_agree",
         passed=passed,
-        message=f"{optimum.agreeing} of {optimum.starts} starts reached the best objective{others}",
+        message=f"{optimum.agreeing} of {optimum.starts} starts reached the best objective"
+        f"{_on_a_sample(optimum, rows)}{others}",
         cure="" if passed else "The best optimum may not be the best there is: try another law.",
+    )
+
+
+def _on_a_sample(optimum: Optimum, rows: int) -> str:
+    """On how many of the rows the starts were tried, where these were not all."""
+    if optimum.start_rows == rows:
+        return ""
+    return (
+        f" on a sample of {optimum.start_rows:,} of the {rows:,} rows, whose best points were"
+        " taken further on all rows"
     )
 
 
@@ -227,17 +241,10 @@ def no_dominant_run(problem: Problem, u: Array, clusters: Counts) -> Check:
     hessian: Array = (j * weight[:, None]).T @ j
     hessian += 1e-10 * np.diag(np.diag(hessian))
     scale = float(np.sqrt(max(float((weight * r**2).mean()), 1e-300)))
-    worst, who = 0.0, ""
-    groups: list[int] = np.unique(clusters).tolist()
-    for group in groups:
-        out = np.equal(clusters, group)
-        without: Array = hessian - (j[out] * weight[out, None]).T @ j[out]
-        gradient: Array = (j[out] * weight[out, None]).T @ r[out]
-        without += 1e-8 * np.diag(np.diag(hessian))
-        step = np.asarray(np.linalg.solve(without, gradient), dtype=np.float64)
-        shift = float(np.sqrt(max(step @ hessian @ step, 0.0)) / scale)
-        if shift > worst:
-            worst, who = shift, f"{int(out.sum())} run(s) of group {int(group)}"
+    shift, count = _shifts(hessian, j, r, weight, clusters)
+    group = int(np.argmax(shift))
+    worst = float(shift[group]) / scale
+    who = f"{int(count[group])} run(s) of group {int(np.unique(clusters)[group])}"
     passed = bool(worst <= INFLUENCE * np.sqrt(len(u)))
     return Check(
         name="influence",
@@ -245,6 +252,30 @@ def no_dominant_run(problem: Problem, u: Array, clusters: Counts) -> Check:
         message=f"largest shift from leaving one group out: {worst:.1f} ({who})",
         cure="" if passed else "One group decides the fit: look at it, and add runs beside it.",
     )
+
+
+def _shifts(
+    hessian: Array, j: Array, r: Array, weight: Array, clusters: Counts
+) -> tuple[Array, Counts]:
+    """How far one step without each group moves the fit, in the metric of the Hessian, and rows.
+
+    Both of shape (groups,); the groups are those of `np.unique(clusters)`.
+    """
+    _, index, count = np.unique(clusters, return_inverse=True, return_counts=True)
+    order = np.argsort(index, kind="stable")
+    first = np.cumsum(count) - count
+    rows = (j * weight[:, None])[order]
+    gradient = np.add.reduceat(rows * r[order][:, None], first)
+    shift = np.empty(len(count))
+    batches = min(len(count), 1 + len(r) // SHIFTED_AT_ONCE)
+    for part in np.array_split(np.arange(len(count)), batches):
+        own = slice(first[part[0]], first[part[-1]] + count[part[-1]])
+        outer = rows[own][:, :, None] * j[order[own]][:, None, :]
+        without = hessian - np.add.reduceat(outer, first[part] - first[part[0]])
+        without += 1e-8 * np.diag(np.diag(hessian))
+        step = np.linalg.solve(without, gradient[part][:, :, None])[:, :, 0]
+        shift[part] = np.sqrt(np.maximum(np.einsum("gp,pq,gq->g", step, hessian, step), 0.0))
+    return shift, count
 
 
 def outliers_are_harmless(

@@ -8,7 +8,6 @@ change along a flat valley, which every bootstrap makes too, does not look like 
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import numpy as np
 
 from isoloss.errors import UsageError
 from isoloss.fitting._json import SCHEMA_VERSION, plain
+from isoloss.fitting._records import Recorded
 from isoloss.fitting.diagnosis._ahead import ahead, largest, loss_at, planned_n
 from isoloss.fitting.diagnosis._calibration import chi_square_quantile
 from isoloss.fitting.diagnosis._grouping import By, groups_of
@@ -83,8 +83,8 @@ class Removal:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Influence:
-    """How much each run, cluster or budget decides.
+class Influence(Recorded):
+    """How much each run, group, cluster or budget decides.
 
     Attributes:
         by: what was left out at a time.
@@ -119,9 +119,6 @@ class Influence:
 
         return influence_text(self)
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.summary())}</pre>"
-
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
         return {
@@ -155,17 +152,19 @@ class Influence:
 
 
 def influence(fit: Fit, by: By = "run", *, budget: float | None = None) -> Influence:
-    """Refit without each run, cluster or budget, and say what changes.
+    """Refit without each run, group, cluster or budget, and say what changes.
 
     Args:
         fit: with its rows.
-        by: `run`: rows of one run id; `cluster` (or `group`): rows that are not independent, as
-            the fit's bootstrap takes them; `budget`: rows of about the same compute.
+        by: `run`: rows of one run id; `cluster`: rows that are not independent, as the fit's
+            bootstrap takes them; `group`: rows with one value of the table's column `group`;
+            `budget`: rows of about the same compute.
         budget: FLOP of the plan that is compared; ten times the largest run's if left out.
 
     Raises:
         UsageError: an unknown `by`, a budget that is not positive, or a fit without its rows.
-        DataError: by budget, where the rows do not tell their compute.
+        DataError: by budget, where the rows do not tell their compute; by group, where the
+            table named none.
 
     >>> import isoloss as il
     >>> found = il.fit(il.example_runs(), bootstrap=0).influence(by="cluster")

@@ -6,7 +6,6 @@ they give a bound on the other only, which no standard error can say.
 
 from __future__ import annotations
 
-import html
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from isoloss.errors import UsageError
 from isoloss.fitting._json import SCHEMA_VERSION, plain
+from isoloss.fitting._records import Recorded
 from isoloss.fitting.diagnosis._calibration import Calibration, calibrate
 from isoloss.fitting.diagnosis._profile_path import Path, bound, filled, spread_of, walked
 from isoloss.fitting.diagnosis._slices import Function, FunctionSlice, ParameterSlice, Slice
@@ -37,7 +37,7 @@ MOST_RESTARTS = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Profile:
+class Profile(Recorded):
     """The objective along one parameter, re-optimised over all others.
 
     Attributes:
@@ -84,9 +84,6 @@ class Profile:
         from isoloss.fitting.diagnosis._profile_text import profile_text
 
         return profile_text(self)
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.summary())}</pre>"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""

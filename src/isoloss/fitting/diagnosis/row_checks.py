@@ -24,6 +24,14 @@ HIGHEST_HEAD_SHARE = 0.3
 CHECKPOINTS_DIFFER = 3.0
 """Standard errors by which intermediate rows must lie above the law to be called checkpoints."""
 MOST_NAMED = 3
+SAME_COUNT = 0.01
+"""In logarithms, how far C may lie from 6·N·D for N to be what it counts."""
+COUNTED_BY = {
+    "6nd_total": "params_total",
+    "6nd_non_embedding": "params_non_embedding",
+    "matmul": "params_matmul",
+}
+"""Which parameters the FLOPs of a convention count."""
 
 
 def no_copies(problem: Problem, run_ids: tuple[str, ...]) -> Check:
@@ -115,6 +123,42 @@ def head_share(runs: Runs, n: str | None) -> Check | None:
             if passed
             else "Exponents of N are mostly the vocabulary's: fit with n=params_non_embedding"
             " beside it, or use a smaller vocabulary.",
+        )
+    return None
+
+
+def counts_agree(runs: Runs, n: str | None) -> Check | None:
+    """N and C must count the same parameters: a budget is spent by what its FLOPs count.
+
+    What C counts is read off the columns, where C is a constant times one count and D in every
+    row, else off `flops_convention`. None where neither tells.
+    """
+    with contextlib.suppress(IsolossError):
+        column = runs.n_column(n)
+        c, d = runs.vector("C"), runs.vector("D")
+        names = [str(x) for x in runs.to_frame().columns if str(x).startswith("params_")]
+        spread: dict[str, float] = {}
+        for name in names:
+            with contextlib.suppress(IsolossError):
+                logs = np.log(c / (6 * d * runs.vector(name)))
+                if abs(float(np.median(logs))) < SAME_COUNT:
+                    spread[name] = float(np.abs(logs).max())
+        said = str(runs.constant("flops_convention") or "")
+        counted = min(spread, key=lambda name: spread[name], default="")
+        how = f"C is 6·{counted}·D in every row"
+        if not counted or spread[counted] > SAME_COUNT:
+            counted, how = COUNTED_BY.get(said, ""), f"C is counted as {said}"
+        if not counted or len(np.unique(c)) < 2:
+            return None
+        same = counted == column or spread.get(column, math.inf) <= SAME_COUNT
+        return Check(
+            name="counts",
+            passed=same,
+            message=f"N is {column}; {how}",
+            cure=""
+            if same
+            else f"Exponents and plans depend on which parameters count: fit with n={counted} too,"
+            " or give C in the convention of N.",
         )
     return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from isoloss.errors import UsageError
+from isoloss.fitting._records import Recorded
 from isoloss.fitting.result import Estimate, too_few_draws
 from isoloss.laws.law import Array
 
@@ -82,7 +82,7 @@ class OptimalModel:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Allocation:
+class Allocation(Recorded):
     """N* = k_n·C^a and D* = k_d·C^b without a law of the loss.
 
     Attributes:
@@ -92,7 +92,7 @@ class Allocation:
         points: every budget, also those that were flagged.
         biases: what is known to be wrong with the method, in words, with references.
         notes: what was assumed about this table.
-        draws: bootstrap values (R, 4) of a, log k_n, b, log k_d.
+        draws: bootstrap values (R, 4) of a, log k_n, b, log k_d; None with `draws_reason`.
         excess: scatter of log N* about the line beyond the noise of the losses.
         noise: standard deviation of log loss between seeds that was taken, and where from.
         n_convention, flops_convention: of the rows; may be empty.
@@ -107,7 +107,7 @@ class Allocation:
     points: tuple[FrontierPoint, ...]
     biases: tuple[str, ...]
     notes: tuple[str, ...]
-    draws: Array
+    draws: Array | None
     excess: float
     noise: str
     n_convention: str
@@ -116,6 +116,7 @@ class Allocation:
     level: float
     seed: int
     runs_hash: str
+    draws_reason: str = ""
 
     def __repr__(self) -> str:
         used = sum(point.used for point in self.points)
@@ -140,9 +141,10 @@ class Allocation:
         values = [
             estimate_of(
                 slope.value * x + math.log(factor.value),
-                self.draws[:, 2 * i] * x + self.draws[:, 2 * i + 1],
+                self._drawn(i, x),
                 self.level,
                 exponential=True,
+                lost=self.draws_reason,
             )
             for i, (slope, factor) in enumerate([(self.a, self.k_n), (self.b, self.k_d)])
         ]
@@ -150,14 +152,17 @@ class Allocation:
         beyond = max(flops / max(budgets), min(budgets) / flops, 1.0)
         return OptimalModel(flops=float(flops), n=values[0], d=values[1], extrapolation=beyond)
 
+    def _drawn(self, which: int, x: float) -> Array:
+        """Log N* (`which` 0) or log D* (1) at log budget `x` in every draw, (R,)."""
+        if self.draws is None:
+            return np.empty(0)
+        return self.draws[:, 2 * which] * x + self.draws[:, 2 * which + 1]
+
     def summary(self) -> str:
         """The allocation in 80 columns."""
         from isoloss.fitting.frontier._frontier_text import allocation_text
 
         return allocation_text(self)
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.summary())}</pre>"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON, without the draws."""
@@ -179,7 +184,8 @@ class Allocation:
             "n_rows": self.n_rows,
             "level": self.level,
             "seed": self.seed,
-            "draws": len(self.draws),
+            "draws": 0 if self.draws is None else len(self.draws),
+            **({"draws_reason": self.draws_reason} if self.draws is None else {}),
             "runs_hash": self.runs_hash,
         }
 
@@ -190,12 +196,15 @@ class Allocation:
         return pd.DataFrame([point.to_dict() for point in self.points])
 
 
-def estimate_of(value: float, draws: Array, level: float, *, exponential: bool = False) -> Estimate:
+def estimate_of(
+    value: float, draws: Array, level: float, *, exponential: bool = False, lost: str = ""
+) -> Estimate:
     """A value with the quantiles of its draws (R,); of exp of both where asked.
 
-    Not-a-number with the reason where there are too few draws, or where they do not differ.
+    Not-a-number with the reason where there are too few draws, where they do not differ, or where
+    they are `lost`.
     """
-    reason = too_few_draws(len(draws), level)
+    reason = lost or too_few_draws(len(draws), level)
     if not reason and float(np.ptp(draws)) <= 1e-9 * max(abs(value), 1e-3):
         reason = "no noise was assumed and the points lie on the line"
     to = math.exp if exponential else float

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -84,6 +84,10 @@ class LogDesign:
             constants=away.mean(axis=0),
             tightness=away.std(axis=0),
         )
+
+    def without_rows(self) -> LogDesign:
+        """What predictions need: nothing that grows with the runs."""
+        return replace(self, logs=self.logs[:0], left=self.left[:0])
 
     @property
     def rest(self) -> tuple[int, ...]:

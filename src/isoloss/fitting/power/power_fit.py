@@ -6,7 +6,6 @@ apart: where C is a multiple of N·D, `b + d` and `c + d` are reported, and no e
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 
 from isoloss.errors import DataError, UsageError
 from isoloss.fitting._json import SCHEMA_VERSION, plain
+from isoloss.fitting._records import Recorded
 from isoloss.fitting.power._log_design import LogDesign, sandwich
 from isoloss.fitting.power._power_parts import Covariances, Exponent, combinations, parameters
 from isoloss.fitting.predicting import Kind, Prediction
@@ -32,7 +32,7 @@ EXPONENTS = "bcdefghij"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class PowerFit:
+class PowerFit(Recorded):
     """A plain power law of a metric.
 
     Attributes:
@@ -204,9 +204,6 @@ class PowerFit:
 
         return power_text(self)
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.summary())}</pre>"
-
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
         return {
@@ -300,7 +297,7 @@ def fit_power(
         notes=_notes(metric, np.exp(logs)),
         largest={v: float(column[product]) for v, column in columns.items()},
         ranges={v: (float(c.min()), float(c.max())) for v, c in columns.items()},
-        _design=design,
+        _design=design.without_rows(),
         _mean=mean,
         _coefficients=coefficients,
         _covariances=covariances,

@@ -82,12 +82,24 @@ def reduced_law(law: Law, constraints: Constraints) -> Law:
     return replace(
         law,
         parameters=tuple(law.parameters[law.index(name)] for name in free),
-        value=_Reduced(law, matrix, offset),
+        value=_Reduced(law, constraints, matrix, offset),
         jacobian=_ReducedJacobian(law, matrix, offset),
         linear=tuple(n for n in law.linear if n in free and n not in tied),
         amplitudes=_kept(law.amplitudes, constraints, free),
         log_amplitudes=_kept(law.log_amplitudes, constraints, free),
     )
+
+
+def constrained_from(law: Law) -> tuple[Law, Constraints] | None:
+    """What `reduced_law` made a law from; None for other laws.
+
+    >>> from isoloss.laws import get_law
+    >>> made = constrained_from(reduced_law(get_law("chinchilla"), Constraints({"E": 1.5})))
+    >>> made[0].names if made else ()
+    ('E', 'A', 'B', 'alpha', 'beta')
+    """
+    made = law.value
+    return (made.law, made.constraints) if isinstance(made, _Reduced) else None
 
 
 def expanded(law: Law, constraints: Constraints, theta: Array) -> Array:
@@ -135,6 +147,7 @@ def _kept(
 @dataclass(frozen=True)
 class _Reduced:
     law: Law
+    constraints: Constraints
     matrix: Array
     offset: Array
 
@@ -149,4 +162,5 @@ class _ReducedJacobian:
     offset: Array
 
     def __call__(self, theta: Array, data: Columns) -> Array:
-        return self.law.jacobian(theta @ self.matrix.T + self.offset, data) @ self.matrix
+        whole = self.law.jacobian(theta @ self.matrix.T + self.offset, data)
+        return np.swapaxes(self.matrix.T @ np.swapaxes(whole, -1, -2), -1, -2)

@@ -11,6 +11,9 @@ from isoloss.laws.law import Array, Mask
 
 CLOSE = 1e-6
 """Share of its width within which the end of a box counts as reached."""
+WIDEST = 1e3
+"""A width counts up to so many times the region where the parameter's starts are drawn: the domain
+of a raw parameter may be far wider than any value that it takes."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Coordinates:
     positive: Mask
     low: Array
     high: Array
+    width: Array
 
     @staticmethod
     def of(law: Law) -> Coordinates:
@@ -27,7 +31,10 @@ class Coordinates:
         positive = np.array([p.positive for p in law.parameters])
         low = np.array([np.log(p.low) if p.positive else p.low for p in law.parameters])
         high = np.array([np.log(p.high) if p.positive else p.high for p in law.parameters])
-        return Coordinates(positive, low, high)
+        width = high - low
+        usual = np.array([max(abs(end) for end in (*p.start, 1e-300)) for p in law.parameters])
+        width = np.where(positive, width, np.minimum(width, WIDEST * usual))
+        return Coordinates(positive, low, high, width)
 
     def theta(self, u: Array) -> Array:
         """Parameters of search coordinates."""
@@ -52,13 +59,13 @@ class Coordinates:
 
     def at_bound(self, u: Array) -> Mask:
         """Which coordinates lie at an end of their box."""
-        width = self.high - self.low
-        return (u - self.low < CLOSE * width) | (self.high - u < CLOSE * width)
+        near = CLOSE * self.width
+        return (u - self.low < near) | (self.high - u < near)
 
     def resting(self, u: Array, gradient: Array) -> Mask:
         """Which coordinates lie at an end of their box and would not leave it downhill."""
-        width = self.high - self.low
-        at_low, at_high = u - self.low < CLOSE * width, self.high - u < CLOSE * width
+        near = CLOSE * self.width
+        at_low, at_high = u - self.low < near, self.high - u < near
         return (at_low & (gradient >= 0)) | (at_high & (gradient <= 0))
 
     def leaning(self, u: Array, gradient: Array) -> Mask:

@@ -17,6 +17,10 @@ SMOOTHING = 1e-9
 """The absolute loss is minimised as a Huber loss that turns linear this early."""
 
 
+LINEAR_SHARE = 0.1
+"""Of the reweighted curvature, where Huber's loss is a line."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objective:
     """A loss of residuals r = prediction − measured.
@@ -76,7 +80,8 @@ class Objective:
         if self.name == "student":
             with np.errstate(over="ignore"):
                 return (self.nu + 1) / 2 * np.log1p((size / self.delta) ** 2 / self.nu)
-        huber = np.where(size <= self.delta, size**2 / 2, self.delta * (size - self.delta / 2))
+        bent = np.minimum(size, self.delta)
+        huber = bent * (size - bent / 2)
         return huber * self._side(residual) if self.name == "asymmetric" else huber
 
     def weight(self, residual: Array) -> Array:
@@ -91,16 +96,23 @@ class Objective:
         huber = np.minimum(1.0, self.delta / np.maximum(size, 1e-300))
         return huber * self._side(residual) if self.name == "asymmetric" else huber
 
-    def curvature(self, residual: Array) -> Array:
-        """Weights of the Hessian that the search uses: between Newton's and reweighted ones.
+    def pull_and_curvature(self, residual: Array) -> tuple[Array, Array]:
+        """Derivative of the loss, and weights of the Hessian that the search uses, new arrays.
 
-        Newton's are 0 where Huber is a line, which leaves few rows to fix the parameters;
-        reweighted ones converge slowly. A fifth of the latter took half the time.
+        The latter lie between Newton's and reweighted ones. Newton's are 0 where Huber is a line,
+        which leaves few rows to fix the parameters; reweighted ones converge slowly. A tenth of
+        the latter took a sixth fewer steps than a fifth, and a fifth half of them all.
         """
-        weight = self.weight(residual)
         if self.name not in ("huber", "asymmetric"):
-            return weight
-        return np.where(np.abs(residual) > self.delta, 0.2 * weight, weight)
+            weight = self.weight(residual)
+            return weight * residual, weight
+        pull = np.minimum(np.maximum(residual, -self.delta), self.delta)
+        curvature = LINEAR_SHARE * self.delta / np.abs(residual)
+        np.copyto(curvature, 1.0, where=pull == residual)
+        if self.name == "asymmetric":
+            side = self._side(residual)
+            return pull * side, curvature * side
+        return pull, curvature
 
     def _side(self, residual: Array) -> Array:
         """Weight of the side of the law on which a run lies."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from isoloss.fitting.solver._quasi_newton import minimum
 from isoloss.fitting.solver.coordinates import Coordinates
 from isoloss.fitting.solver.descent import TINY, Problem, descend
 from isoloss.fitting.solver.starts import draw_starts
+from isoloss.fitting.solver.thinning import thinned
 from isoloss.laws.law import Array, Counts, Mask
 
 SAME = 1e-6
@@ -42,7 +43,8 @@ class Optimum:
         value: the objective there; infinite where the law has no value at any start.
         gradient_norm: of the objective, in coordinates where its curvature is about one,
             relative to the root of the objective.
-        starts: how many starts were tried; `agreeing`: how many reached this optimum.
+        starts: how many starts were tried, on `start_rows` rows; `agreeing`: how many reached this
+            optimum there.
         others: objective values of other optima, rising.
         at_bound: which parameters lie at an end of their domain (P,).
     """
@@ -54,6 +56,7 @@ class Optimum:
     agreeing: int
     others: tuple[float, ...]
     at_bound: Mask
+    start_rows: int
 
 
 def solve(
@@ -67,7 +70,8 @@ def solve(
     """Minimise a problem from many starts, and polish the best to full precision.
 
     Plain steps sort the starts, accelerated ones take the better half to the ends of their
-    valleys.
+    valleys. Where there are very many rows the starts see a sample of them (`thinned`), and the
+    best points of every optimum found there go on with all rows.
 
     Args:
         problem: law, data, objective; its loss has shape (n,).
@@ -80,16 +84,68 @@ def solve(
         UsageError: no start at all.
     """
     coordinates = Coordinates.of(problem.law)
-    u0 = coordinates.u(draw_starts(problem.law, problem.data, problem.loss, starts, seed))
+    part = thinned(problem, seed) if starts > MOST_POLISHED else problem
+    u0 = coordinates.u(draw_starts(problem.law, part.data, part.loss, starts, seed))
     if near is not None:
         u0 = np.concatenate([coordinates.nearest_u(near), u0])
     if not len(u0):
         raise UsageError("a search needs a start", hint="Raise `starts`, or give `near`.")
+    search = _searched(part, u0)
+    if part is problem:
+        return _confirmed(problem, search, confirm, len(u0))
+    # What the sample cannot tell apart or puts in the wrong order, all rows decide.
+    chosen = _representatives(search)
+    whole = _searched(problem, search.better[chosen])
+    found = _confirmed(problem, whole, confirm, len(u0))
+    return replace(
+        found,
+        agreeing=_in_basin(part, search, coordinates.u(found.theta)),
+        start_rows=len(part.loss),
+    )
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Objectives of all starts (S,), and of the better half its positions, points and values."""
+
+    value: Array
+    order: Counts
+    better: Array
+    better_value: Array
+
+
+def _searched(problem: Problem, u0: Array) -> _Search:
+    """Descend from all starts, and further from the better half."""
     u, value = descend(problem, u0, iterations=60, tolerance=1e-9)
     order = np.argsort(value, kind="stable")
     # Robust losses converge slowly at the end: more effort for the promising half.
     better = order[: max(POLISHED, len(order) // 2)]
-    u_better, value_better = descend(problem, u[better], iterations=150, accelerated=True)
+    point, reached = descend(problem, u[better], iterations=150, accelerated=True)
+    value[better] = reached
+    return _Search(value, better, point, reached)
+
+
+def _representatives(search: _Search) -> list[int]:
+    """Positions of the best points, and of the best one of each of the other optima."""
+    order: list[int] = np.argsort(search.better_value, kind="stable").tolist()
+    finite = [i for i in order if np.isfinite(search.better_value[i])] or order[:1]
+    levels = _levels(search.better_value[finite])
+    others = [int(np.argmax(search.better_value == level)) for level in levels]
+    return list(dict.fromkeys([*finite[:POLISHED], *others]))
+
+
+def _in_basin(part: Problem, search: _Search, u: Array) -> int:
+    """How many starts reached, on the rows they saw, the optimum that all rows have at u (P,)."""
+    _, reached = descend(part, u[None], iterations=150, accelerated=True)
+    limit = float(reached[0]) * (1 + CLOSE) + _negligible(part)
+    return int((search.value <= limit).sum())
+
+
+def _confirmed(problem: Problem, search: _Search, confirm: bool, starts: int) -> Optimum:
+    """The best point, polished, with what speaks for it."""
+    coordinates = Coordinates.of(problem.law)
+    value, better = search.value.copy(), search.order
+    u_better, value_better = search.better.copy(), search.better_value.copy()
     best, best_value = u_better[0], np.inf
     floor = _negligible(problem)
     for tried, index in enumerate(_distinct(value_better)):
@@ -108,10 +164,11 @@ def solve(
         theta=coordinates.theta(best),
         value=float(best_value),
         gradient_norm=relative_gradient(problem, best, floor),
-        starts=len(u0),
+        starts=starts,
         agreeing=int((close & np.isfinite(value)).sum()),
         others=_levels(value_better[others][settled]),
         at_bound=coordinates.at_bound(best),
+        start_rows=len(problem.loss),
     )
 
 

@@ -23,7 +23,7 @@ def jacobian(theta, data):
     D = data["D"]
     _log_D = np.log(D)
     _x0 = np.exp((_log_D * beta))
-    slopes = np.empty((*theta.shape[:-1], len(data["D"]), 2))
-    slopes[..., 0] = _x0
-    slopes[..., 1] = (_x0 * _log_D * k)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 2, len(data["D"])))
+    slopes[..., 0, :] = _x0
+    slopes[..., 1, :] = (_x0 * _log_D * k)
+    return np.swapaxes(slopes, -1, -2)

@@ -30,8 +30,8 @@ def jacobian(theta, data):
     _log_D = np.log(D)
     _x0 = (np.exp((_log_D * beta)) * np.exp((-_log_N * alpha)))
     _x1 = (_x0 * k)
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 3))
-    slopes[..., 0] = _x0
-    slopes[..., 1] = (-_x1 * _log_N)
-    slopes[..., 2] = (_x1 * _log_D)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 3, len(data["N"])))
+    slopes[..., 0, :] = _x0
+    slopes[..., 1, :] = (-_x1 * _log_N)
+    slopes[..., 2, :] = (_x1 * _log_D)
+    return np.swapaxes(slopes, -1, -2)

@@ -23,7 +23,7 @@ def jacobian(theta, data):
     C = data["C"]
     _log_C = np.log(C)
     _x0 = np.exp((-_log_C * alpha))
-    slopes = np.empty((*theta.shape[:-1], len(data["C"]), 2))
-    slopes[..., 0] = _x0
-    slopes[..., 1] = (-_x0 * _log_C * k)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 2, len(data["C"])))
+    slopes[..., 0, :] = _x0
+    slopes[..., 1, :] = (-_x0 * _log_C * k)
+    return np.swapaxes(slopes, -1, -2)

@@ -38,11 +38,11 @@ def jacobian(theta, data):
     _x6 = (_x5 * b)
     _x7 = np.log(_x4)
     _x8 = (1.0 / _x4)
-    slopes = np.empty((*theta.shape[:-1], len(data["D"]), 6))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x5
-    slopes[..., 2] = (-_x6 * _log_D)
-    slopes[..., 3] = (-_x6 * _x7 * f1)
-    slopes[..., 4] = (_x0 * _x3 * _x6 * _x8 * c1)
-    slopes[..., 5] = (_x6 * ((-_x7 * c1) + (_x2 * _x3 * _x8 * c1 * np.log(_x1))))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 6, len(data["D"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x5
+    slopes[..., 2, :] = (-_x6 * _log_D)
+    slopes[..., 3, :] = (-_x6 * _x7 * f1)
+    slopes[..., 4, :] = (_x0 * _x3 * _x6 * _x8 * c1)
+    slopes[..., 5, :] = (_x6 * ((-_x7 * c1) + (_x2 * _x3 * _x8 * c1 * np.log(_x1))))
+    return np.swapaxes(slopes, -1, -2)

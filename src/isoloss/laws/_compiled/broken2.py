@@ -51,14 +51,14 @@ def jacobian(theta, data):
     _x13 = np.log(_x9)
     _x14 = (1.0 / _x4)
     _x15 = (1.0 / _x9)
-    slopes = np.empty((*theta.shape[:-1], len(data["D"]), 9))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x10
-    slopes[..., 2] = (-_x11 * _log_D)
-    slopes[..., 3] = (-_x11 * _x12 * f1)
-    slopes[..., 4] = (-_x11 * _x13 * f2)
-    slopes[..., 5] = (_x0 * _x11 * _x14 * _x3 * c1)
-    slopes[..., 6] = (_x11 * _x15 * _x5 * _x8 * c2)
-    slopes[..., 7] = (_x11 * ((-_x12 * c1) + (_x14 * _x2 * _x3 * c1 * np.log(_x1))))
-    slopes[..., 8] = (_x11 * ((-_x13 * c2) + (_x15 * _x7 * _x8 * c2 * np.log(_x6))))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 9, len(data["D"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x10
+    slopes[..., 2, :] = (-_x11 * _log_D)
+    slopes[..., 3, :] = (-_x11 * _x12 * f1)
+    slopes[..., 4, :] = (-_x11 * _x13 * f2)
+    slopes[..., 5, :] = (_x0 * _x11 * _x14 * _x3 * c1)
+    slopes[..., 6, :] = (_x11 * _x15 * _x5 * _x8 * c2)
+    slopes[..., 7, :] = (_x11 * ((-_x12 * c1) + (_x14 * _x2 * _x3 * c1 * np.log(_x1))))
+    slopes[..., 8, :] = (_x11 * ((-_x13 * c2) + (_x15 * _x7 * _x8 * c2 * np.log(_x6))))
+    return np.swapaxes(slopes, -1, -2)

@@ -64,17 +64,17 @@ def jacobian(theta, data):
     _x20 = (1.0 / _x4)
     _x21 = (1.0 / _x9)
     _x22 = (1.0 / _x14)
-    slopes = np.empty((*theta.shape[:-1], len(data["D"]), 12))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x15
-    slopes[..., 2] = (-_x16 * _log_D)
-    slopes[..., 3] = (-_x16 * _x17 * f1)
-    slopes[..., 4] = (-_x16 * _x18 * f2)
-    slopes[..., 5] = (-_x16 * _x19 * f3)
-    slopes[..., 6] = (_x0 * _x16 * _x20 * _x3 * c1)
-    slopes[..., 7] = (_x16 * _x21 * _x5 * _x8 * c2)
-    slopes[..., 8] = (_x10 * _x13 * _x16 * _x22 * c3)
-    slopes[..., 9] = (_x16 * ((-_x17 * c1) + (_x2 * _x20 * _x3 * c1 * np.log(_x1))))
-    slopes[..., 10] = (_x16 * ((-_x18 * c2) + (_x21 * _x7 * _x8 * c2 * np.log(_x6))))
-    slopes[..., 11] = (_x16 * ((-_x19 * c3) + (_x12 * _x13 * _x22 * c3 * np.log(_x11))))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 12, len(data["D"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x15
+    slopes[..., 2, :] = (-_x16 * _log_D)
+    slopes[..., 3, :] = (-_x16 * _x17 * f1)
+    slopes[..., 4, :] = (-_x16 * _x18 * f2)
+    slopes[..., 5, :] = (-_x16 * _x19 * f3)
+    slopes[..., 6, :] = (_x0 * _x16 * _x20 * _x3 * c1)
+    slopes[..., 7, :] = (_x16 * _x21 * _x5 * _x8 * c2)
+    slopes[..., 8, :] = (_x10 * _x13 * _x16 * _x22 * c3)
+    slopes[..., 9, :] = (_x16 * ((-_x17 * c1) + (_x2 * _x20 * _x3 * c1 * np.log(_x1))))
+    slopes[..., 10, :] = (_x16 * ((-_x18 * c2) + (_x21 * _x7 * _x8 * c2 * np.log(_x6))))
+    slopes[..., 11, :] = (_x16 * ((-_x19 * c3) + (_x12 * _x13 * _x22 * c3 * np.log(_x11))))
+    return np.swapaxes(slopes, -1, -2)

@@ -33,10 +33,10 @@ def jacobian(theta, data):
     _log_D = np.log(D)
     _x0 = np.exp((-_log_N * alpha))
     _x1 = np.exp((-_log_D * beta))
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 5))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x0
-    slopes[..., 2] = _x1
-    slopes[..., 3] = (-_x0 * _log_N * A)
-    slopes[..., 4] = (-_x1 * _log_D * B)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 5, len(data["N"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x0
+    slopes[..., 2, :] = _x1
+    slopes[..., 3, :] = (-_x0 * _log_N * A)
+    slopes[..., 4, :] = (-_x1 * _log_D * B)
+    return np.swapaxes(slopes, -1, -2)

@@ -24,8 +24,8 @@ def jacobian(theta, data):
     C = data["C"]
     _log_C = np.log(C)
     _x0 = np.exp((-_log_C * alpha))
-    slopes = np.empty((*theta.shape[:-1], len(data["C"]), 3))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x0
-    slopes[..., 2] = (-_x0 * _log_C * A)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 3, len(data["C"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x0
+    slopes[..., 2, :] = (-_x0 * _log_C * A)
+    return np.swapaxes(slopes, -1, -2)

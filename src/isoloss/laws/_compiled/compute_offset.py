@@ -26,9 +26,9 @@ def jacobian(theta, data):
     _x0 = (B + C)
     _x1 = np.power(_x0, (-alpha))
     _x2 = (_x1 * A)
-    slopes = np.empty((*theta.shape[:-1], len(data["C"]), 4))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x1
-    slopes[..., 2] = (-_x2 * alpha / _x0)
-    slopes[..., 3] = (-_x2 * np.log(_x0))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 4, len(data["C"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x1
+    slopes[..., 2, :] = (-_x2 * alpha / _x0)
+    slopes[..., 3, :] = (-_x2 * np.log(_x0))
+    return np.swapaxes(slopes, -1, -2)

@@ -23,7 +23,7 @@ def jacobian(theta, data):
     L = data["L"]
     _log_L = np.log(L)
     _x0 = np.exp((-_log_L / alpha_B))
-    slopes = np.empty((*theta.shape[:-1], len(data["L"]), 2))
-    slopes[..., 0] = _x0
-    slopes[..., 1] = (_x0 * _log_L * B_star * alpha_B ** (-2))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 2, len(data["L"])))
+    slopes[..., 0, :] = _x0
+    slopes[..., 1, :] = (_x0 * _log_L * B_star * alpha_B ** (-2))
+    return np.swapaxes(slopes, -1, -2)

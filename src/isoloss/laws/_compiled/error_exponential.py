@@ -22,8 +22,8 @@ def jacobian(theta, data):
     gamma = theta[..., 2, None]
     loss = data["loss"]
     _x0 = np.exp((-gamma * loss))
-    slopes = np.empty((*theta.shape[:-1], len(data["loss"]), 3))
-    slopes[..., 0] = 1
-    slopes[..., 1] = (-_x0)
-    slopes[..., 2] = (_x0 * k * loss)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 3, len(data["loss"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = (-_x0)
+    slopes[..., 2, :] = (_x0 * k * loss)
+    return np.swapaxes(slopes, -1, -2)

@@ -50,14 +50,14 @@ def jacobian(theta, data):
     _x7 = (_log_D * np.exp((_x6 + E)))
     _x8 = (np.exp((_x4 + Q)) * np.exp((-_x7)))
     _x9 = (_x7 * _x8)
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 9))
-    slopes[..., 0] = (_x0 * _x2)
-    slopes[..., 1] = (_x1 * _x2 * _log_N)
-    slopes[..., 2] = _x2
-    slopes[..., 3] = (_x3 * _x8)
-    slopes[..., 4] = (_x4 * _x8 * _log_N)
-    slopes[..., 5] = _x8
-    slopes[..., 6] = (-_x5 * _x9)
-    slopes[..., 7] = (-_x6 * _x9 * _log_N)
-    slopes[..., 8] = (-_x9)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 9, len(data["N"])))
+    slopes[..., 0, :] = (_x0 * _x2)
+    slopes[..., 1, :] = (_x1 * _x2 * _log_N)
+    slopes[..., 2, :] = _x2
+    slopes[..., 3, :] = (_x3 * _x8)
+    slopes[..., 4, :] = (_x4 * _x8 * _log_N)
+    slopes[..., 5, :] = _x8
+    slopes[..., 6, :] = (-_x5 * _x9)
+    slopes[..., 7, :] = (-_x6 * _x9 * _log_N)
+    slopes[..., 8, :] = (-_x9)
+    return np.swapaxes(slopes, -1, -2)

@@ -29,9 +29,9 @@ def jacobian(theta, data):
     _log_N = np.log(N)
     _x0 = (np.power(meta_finetuning_data, (-beta)) * np.exp((-_log_N * alpha)))
     _x1 = (_x0 * A)
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 4))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x0
-    slopes[..., 2] = (-_x1 * _log_N)
-    slopes[..., 3] = (-_x1 * np.log(meta_finetuning_data))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 4, len(data["N"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x0
+    slopes[..., 2, :] = (-_x1 * _log_N)
+    slopes[..., 3, :] = (-_x1 * np.log(meta_finetuning_data))
+    return np.swapaxes(slopes, -1, -2)

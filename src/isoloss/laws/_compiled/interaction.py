@@ -36,11 +36,11 @@ def jacobian(theta, data):
     _x0 = np.exp((-_log_N * alpha))
     _x1 = (np.exp((-_log_D * beta)) * np.exp((-_log_N * gamma)))
     _x2 = (_x1 * B)
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 6))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x0
-    slopes[..., 2] = _x1
-    slopes[..., 3] = (-_x0 * _log_N * A)
-    slopes[..., 4] = (-_x2 * _log_D)
-    slopes[..., 5] = (-_x2 * _log_N)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 6, len(data["N"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x0
+    slopes[..., 2, :] = _x1
+    slopes[..., 3, :] = (-_x0 * _log_N * A)
+    slopes[..., 4, :] = (-_x2 * _log_D)
+    slopes[..., 5, :] = (-_x2 * _log_N)
+    return np.swapaxes(slopes, -1, -2)

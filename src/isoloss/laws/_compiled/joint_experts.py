@@ -69,16 +69,16 @@ def jacobian(theta, data):
     _x18 = (_x10 * zeta)
     _x19 = E_max ** (-2)
     _x20 = (_x12 * ((-_x19) + (_x13 * _x14 * _x19)))
-    slopes = np.empty((*theta.shape[:-1], len(data["params_active"]), 11))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x5
-    slopes[..., 2] = (-_x7)
-    slopes[..., 3] = (_x4 * _x7)
-    slopes[..., 4] = (_x4 * _x6)
-    slopes[..., 5] = _x8
-    slopes[..., 6] = (-_x10)
-    slopes[..., 7] = (_x10 * _x4)
-    slopes[..., 8] = (_x4 * _x9)
-    slopes[..., 9] = ((-_x11 * _x15) + (-_x15 * _x16) + (-_x15 * _x17) + (-_x15 * _x18))
-    slopes[..., 10] = ((_x11 * _x20) + (_x16 * _x20) + (_x17 * _x20) + (_x18 * _x20))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 11, len(data["params_active"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x5
+    slopes[..., 2, :] = (-_x7)
+    slopes[..., 3, :] = (_x4 * _x7)
+    slopes[..., 4, :] = (_x4 * _x6)
+    slopes[..., 5, :] = _x8
+    slopes[..., 6, :] = (-_x10)
+    slopes[..., 7, :] = (_x10 * _x4)
+    slopes[..., 8, :] = (_x4 * _x9)
+    slopes[..., 9, :] = ((-_x11 * _x15) + (-_x15 * _x16) + (-_x15 * _x17) + (-_x15 * _x18))
+    slopes[..., 10, :] = ((_x11 * _x20) + (_x16 * _x20) + (_x17 * _x20) + (_x18 * _x20))
+    return np.swapaxes(slopes, -1, -2)

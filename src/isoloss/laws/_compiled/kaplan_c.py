@@ -22,7 +22,7 @@ def jacobian(theta, data):
     C = data["C"]
     _x0 = (C_c / C)
     _x1 = np.power(_x0, alpha_C)
-    slopes = np.empty((*theta.shape[:-1], len(data["C"]), 2))
-    slopes[..., 0] = (_x1 * alpha_C / C_c)
-    slopes[..., 1] = (_x1 * np.log(_x0))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 2, len(data["C"])))
+    slopes[..., 0, :] = (_x1 * alpha_C / C_c)
+    slopes[..., 1, :] = (_x1 * np.log(_x0))
+    return np.swapaxes(slopes, -1, -2)

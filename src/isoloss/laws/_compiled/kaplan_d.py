@@ -22,7 +22,7 @@ def jacobian(theta, data):
     D = data["D"]
     _x0 = (D_c / D)
     _x1 = np.power(_x0, alpha_D)
-    slopes = np.empty((*theta.shape[:-1], len(data["D"]), 2))
-    slopes[..., 0] = (_x1 * alpha_D / D_c)
-    slopes[..., 1] = (_x1 * np.log(_x0))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 2, len(data["D"])))
+    slopes[..., 0, :] = (_x1 * alpha_D / D_c)
+    slopes[..., 1, :] = (_x1 * np.log(_x0))
+    return np.swapaxes(slopes, -1, -2)

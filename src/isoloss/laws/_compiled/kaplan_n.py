@@ -22,7 +22,7 @@ def jacobian(theta, data):
     N = data["N"]
     _x0 = (N_c / N)
     _x1 = np.power(_x0, alpha_N)
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 2))
-    slopes[..., 0] = (_x1 * alpha_N / N_c)
-    slopes[..., 1] = (_x1 * np.log(_x0))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 2, len(data["N"])))
+    slopes[..., 0, :] = (_x1 * alpha_N / N_c)
+    slopes[..., 1, :] = (_x1 * np.log(_x0))
+    return np.swapaxes(slopes, -1, -2)

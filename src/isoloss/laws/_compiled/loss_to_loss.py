@@ -26,9 +26,9 @@ def jacobian(theta, data):
     _x0 = (loss + (-S))
     _x1 = np.power(_x0, kappa)
     _x2 = (_x1 * K)
-    slopes = np.empty((*theta.shape[:-1], len(data["loss"]), 4))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x1
-    slopes[..., 2] = (-_x2 * kappa / _x0)
-    slopes[..., 3] = (_x2 * np.log(_x0))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 4, len(data["loss"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x1
+    slopes[..., 2, :] = (-_x2 * kappa / _x0)
+    slopes[..., 3, :] = (_x2 * np.log(_x0))
+    return np.swapaxes(slopes, -1, -2)

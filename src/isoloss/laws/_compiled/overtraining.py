@@ -29,9 +29,9 @@ def jacobian(theta, data):
     _x1 = np.power(_x0, eta)
     _x2 = (C * M)
     _x3 = np.power(_x2, (-eta))
-    slopes = np.empty((*theta.shape[:-1], len(data["M"]), 4))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x1
-    slopes[..., 2] = _x3
-    slopes[..., 3] = ((_x1 * a * np.log(_x0)) + (-_x3 * b * np.log(_x2)))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 4, len(data["M"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x1
+    slopes[..., 2, :] = _x3
+    slopes[..., 3, :] = ((_x1 * a * np.log(_x0)) + (-_x3 * b * np.log(_x2)))
+    return np.swapaxes(slopes, -1, -2)

@@ -30,9 +30,9 @@ def jacobian(theta, data):
     _x2 = (_x1 * A / N)
     _x3 = np.power(_x2, alpha)
     _x4 = (_x3 * alpha)
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 4))
-    slopes[..., 0] = 1
-    slopes[..., 1] = (_x4 / A)
-    slopes[..., 2] = (_x3 * np.log(_x2))
-    slopes[..., 3] = (-_x0 * _x1 * _x4)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 4, len(data["N"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = (_x4 / A)
+    slopes[..., 2, :] = (_x3 * np.log(_x2))
+    slopes[..., 3, :] = (-_x0 * _x1 * _x4)
+    return np.swapaxes(slopes, -1, -2)

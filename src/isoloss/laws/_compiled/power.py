@@ -36,9 +36,9 @@ def jacobian(theta, data):
     _log_C = np.log(C)
     _x0 = (np.exp((_log_C * d)) * np.exp((_log_D * c)) * np.exp((_log_N * b)))
     _x1 = (_x0 * a)
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 4))
-    slopes[..., 0] = _x0
-    slopes[..., 1] = (_x1 * _log_N)
-    slopes[..., 2] = (_x1 * _log_D)
-    slopes[..., 3] = (_x1 * _log_C)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 4, len(data["N"])))
+    slopes[..., 0, :] = _x0
+    slopes[..., 1, :] = (_x1 * _log_N)
+    slopes[..., 2, :] = (_x1 * _log_D)
+    slopes[..., 3, :] = (_x1 * _log_C)
+    return np.swapaxes(slopes, -1, -2)

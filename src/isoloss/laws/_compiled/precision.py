@@ -61,16 +61,16 @@ def jacobian(theta, data):
     _x11 = (_x10 * _x4 / _x5)
     _x12 = (_x0 * _x10 / _x1)
     _x13 = (_x10 * _x2 / _x3)
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 11))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x7
-    slopes[..., 2] = (-_x8 * np.log(_x6))
-    slopes[..., 3] = _x9
-    slopes[..., 4] = (-_x9 * _log_D * B)
-    slopes[..., 5] = (_x11 * meta_bits_weights * gamma_w ** (-2))
-    slopes[..., 6] = _x11
-    slopes[..., 7] = (_x12 * meta_bits_activations * gamma_a ** (-2))
-    slopes[..., 8] = _x12
-    slopes[..., 9] = (_x13 * meta_bits_cache * gamma_kv ** (-2))
-    slopes[..., 10] = _x13
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 11, len(data["N"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x7
+    slopes[..., 2, :] = (-_x8 * np.log(_x6))
+    slopes[..., 3, :] = _x9
+    slopes[..., 4, :] = (-_x9 * _log_D * B)
+    slopes[..., 5, :] = (_x11 * meta_bits_weights * gamma_w ** (-2))
+    slopes[..., 6, :] = _x11
+    slopes[..., 7, :] = (_x12 * meta_bits_activations * gamma_a ** (-2))
+    slopes[..., 8, :] = _x12
+    slopes[..., 9, :] = (_x13 * meta_bits_cache * gamma_kv ** (-2))
+    slopes[..., 10, :] = _x13
+    return np.swapaxes(slopes, -1, -2)

@@ -59,16 +59,16 @@ def jacobian(theta, data):
     _x10 = (np.power(_x2, (-nu)) * np.exp((-meta_bits_after / gamma_q)) * np.exp((_log_D * delta)))
     _x11 = (_x10 * (1 + (-_x9)))
     _x12 = (_x11 * F)
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 11))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x3
-    slopes[..., 2] = (-_x4 * _x5)
-    slopes[..., 3] = _x6
-    slopes[..., 4] = (-_x6 * _log_D * B)
-    slopes[..., 5] = ((_x12 * _x7 * nu) + (_x5 * _x7 * alpha))
-    slopes[..., 6] = _x11
-    slopes[..., 7] = (_x12 * _log_D)
-    slopes[..., 8] = (-_x12 * _x4)
-    slopes[..., 9] = (_x12 * meta_bits_after * gamma_q ** (-2))
-    slopes[..., 10] = (-_x10 * _x8 * _x9 * F)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 11, len(data["N"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x3
+    slopes[..., 2, :] = (-_x4 * _x5)
+    slopes[..., 3, :] = _x6
+    slopes[..., 4, :] = (-_x6 * _log_D * B)
+    slopes[..., 5, :] = ((_x12 * _x7 * nu) + (_x5 * _x7 * alpha))
+    slopes[..., 6, :] = _x11
+    slopes[..., 7, :] = (_x12 * _log_D)
+    slopes[..., 8, :] = (-_x12 * _x4)
+    slopes[..., 9, :] = (_x12 * meta_bits_after * gamma_q ** (-2))
+    slopes[..., 10, :] = (-_x10 * _x8 * _x9 * F)
+    return np.swapaxes(slopes, -1, -2)

@@ -51,11 +51,11 @@ def jacobian(theta, data):
     _x13 = _x6 ** (-2)
     _x14 = (_x10 * _x3 / _x7)
     _x15 = E_max ** (-2)
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 6))
-    slopes[..., 0] = _x11
-    slopes[..., 1] = (-_x10 * _x8)
-    slopes[..., 2] = (-_x11 * _x9)
-    slopes[..., 3] = (_x0 * _x10)
-    slopes[..., 4] = (_x12 * _x13 * _x14 * E_start ** (-2))
-    slopes[..., 5] = (-_x14 * ((-_x15) + (_x12 * _x13 * _x15)))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 6, len(data["N"])))
+    slopes[..., 0, :] = _x11
+    slopes[..., 1, :] = (-_x10 * _x8)
+    slopes[..., 2, :] = (-_x11 * _x9)
+    slopes[..., 3, :] = (_x0 * _x10)
+    slopes[..., 4, :] = (_x12 * _x13 * _x14 * E_start ** (-2))
+    slopes[..., 5, :] = (-_x14 * ((-_x15) + (_x12 * _x13 * _x15)))
+    return np.swapaxes(slopes, -1, -2)

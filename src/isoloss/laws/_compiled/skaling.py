@@ -40,11 +40,11 @@ def jacobian(theta, data):
     _x4 = (_x1 + _x3)
     _x5 = np.power(_x4, k)
     _x6 = (_x5 * k / _x4)
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 6))
-    slopes[..., 0] = 1
-    slopes[..., 1] = (_x0 * _x6)
-    slopes[..., 2] = (_x2 * _x6)
-    slopes[..., 3] = (-_x1 * _x6 * _log_N)
-    slopes[..., 4] = (-_x3 * _x6 * _log_D)
-    slopes[..., 5] = (_x5 * np.log(_x4))
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 6, len(data["N"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = (_x0 * _x6)
+    slopes[..., 2, :] = (_x2 * _x6)
+    slopes[..., 3, :] = (-_x1 * _x6 * _log_N)
+    slopes[..., 4, :] = (-_x3 * _x6 * _log_D)
+    slopes[..., 5, :] = (_x5 * np.log(_x4))
+    return np.swapaxes(slopes, -1, -2)

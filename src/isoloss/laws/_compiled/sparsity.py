@@ -49,15 +49,15 @@ def jacobian(theta, data):
     _x3 = np.log(meta_active_share)
     _x4 = (np.power(meta_active_share, (-delta)) * np.exp((-_log_N * gamma)))
     _x5 = (_x4 * G)
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 10))
-    slopes[..., 0] = 1
-    slopes[..., 1] = _x0
-    slopes[..., 2] = (-_x0 * _log_N * A)
-    slopes[..., 3] = _x1
-    slopes[..., 4] = (-_x1 * _log_D * B)
-    slopes[..., 5] = _x2
-    slopes[..., 6] = (-_x2 * _x3 * F)
-    slopes[..., 7] = _x4
-    slopes[..., 8] = (-_x3 * _x5)
-    slopes[..., 9] = (-_x5 * _log_N)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 10, len(data["N"])))
+    slopes[..., 0, :] = 1
+    slopes[..., 1, :] = _x0
+    slopes[..., 2, :] = (-_x0 * _log_N * A)
+    slopes[..., 3, :] = _x1
+    slopes[..., 4, :] = (-_x1 * _log_D * B)
+    slopes[..., 5, :] = _x2
+    slopes[..., 6, :] = (-_x2 * _x3 * F)
+    slopes[..., 7, :] = _x4
+    slopes[..., 8, :] = (-_x3 * _x5)
+    slopes[..., 9, :] = (-_x5 * _log_N)
+    return np.swapaxes(slopes, -1, -2)

@@ -38,11 +38,11 @@ def jacobian(theta, data):
     _x3 = _x1 ** 2
     _x4 = np.exp((c + (_x0 * d) + (_x1 * n) + (_x2 * dd) + (_x3 * nn) + (_x0 * _x1 * nd)))
     _x5 = (_x1 * _x4)
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 6))
-    slopes[..., 0] = _x4
-    slopes[..., 1] = _x5
-    slopes[..., 2] = (_x0 * _x4)
-    slopes[..., 3] = (_x0 * _x5)
-    slopes[..., 4] = (_x3 * _x4)
-    slopes[..., 5] = (_x2 * _x4)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 6, len(data["N"])))
+    slopes[..., 0, :] = _x4
+    slopes[..., 1, :] = _x5
+    slopes[..., 2, :] = (_x0 * _x4)
+    slopes[..., 3, :] = (_x0 * _x5)
+    slopes[..., 4, :] = (_x3 * _x4)
+    slopes[..., 5, :] = (_x2 * _x4)
+    return np.swapaxes(slopes, -1, -2)

@@ -28,8 +28,8 @@ def jacobian(theta, data):
     _log_N = np.log(N)
     _x0 = (np.power(meta_finetuning_data, alpha) * np.exp((_log_N * beta)))
     _x1 = (_x0 * k)
-    slopes = np.empty((*theta.shape[:-1], len(data["meta_finetuning_data"]), 3))
-    slopes[..., 0] = _x0
-    slopes[..., 1] = (_x1 * np.log(meta_finetuning_data))
-    slopes[..., 2] = (_x1 * _log_N)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 3, len(data["meta_finetuning_data"])))
+    slopes[..., 0, :] = _x0
+    slopes[..., 1, :] = (_x1 * np.log(meta_finetuning_data))
+    slopes[..., 2, :] = (_x1 * _log_N)
+    return np.swapaxes(slopes, -1, -2)

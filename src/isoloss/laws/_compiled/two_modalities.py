@@ -59,20 +59,20 @@ def jacobian(theta, data):
     _x3 = (0.5 * np.power(meta_tokens_2, (-beta_2)))
     _x4 = np.exp((-_log_N * alpha))
     _x5 = np.exp((-_log_D * beta))
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 15))
-    slopes[..., 0] = 0.5
-    slopes[..., 1] = _x0
-    slopes[..., 2] = (-_x0 * _log_N * A_1)
-    slopes[..., 3] = _x1
-    slopes[..., 4] = (-_x1 * B_1 * np.log(meta_tokens_1))
-    slopes[..., 5] = 0.5
-    slopes[..., 6] = _x2
-    slopes[..., 7] = (-_x2 * _log_N * A_2)
-    slopes[..., 8] = _x3
-    slopes[..., 9] = (-_x3 * B_2 * np.log(meta_tokens_2))
-    slopes[..., 10] = _x4
-    slopes[..., 11] = (-_x4 * _log_N * A)
-    slopes[..., 12] = _x5
-    slopes[..., 13] = (-_x5 * _log_D * B)
-    slopes[..., 14] = (-1)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 15, len(data["N"])))
+    slopes[..., 0, :] = 0.5
+    slopes[..., 1, :] = _x0
+    slopes[..., 2, :] = (-_x0 * _log_N * A_1)
+    slopes[..., 3, :] = _x1
+    slopes[..., 4, :] = (-_x1 * B_1 * np.log(meta_tokens_1))
+    slopes[..., 5, :] = 0.5
+    slopes[..., 6, :] = _x2
+    slopes[..., 7, :] = (-_x2 * _log_N * A_2)
+    slopes[..., 8, :] = _x3
+    slopes[..., 9, :] = (-_x3 * B_2 * np.log(meta_tokens_2))
+    slopes[..., 10, :] = _x4
+    slopes[..., 11, :] = (-_x4 * _log_N * A)
+    slopes[..., 12, :] = _x5
+    slopes[..., 13, :] = (-_x5 * _log_D * B)
+    slopes[..., 14, :] = (-1)
+    return np.swapaxes(slopes, -1, -2)

@@ -42,12 +42,12 @@ def jacobian(theta, data):
     _x0 = np.exp((-_log_N * alpha))
     _x1 = np.exp((-_log_params_vocabulary * phi))
     _x2 = np.exp((-_log_D * beta))
-    slopes = np.empty((*theta.shape[:-1], len(data["N"]), 7))
-    slopes[..., 0] = _x0
-    slopes[..., 1] = (-_x0 * _log_N * A)
-    slopes[..., 2] = _x1
-    slopes[..., 3] = (-_x1 * _log_params_vocabulary * F)
-    slopes[..., 4] = _x2
-    slopes[..., 5] = (-_x2 * _log_D * B)
-    slopes[..., 6] = (-1)
-    return slopes
+    slopes = np.empty((*theta.shape[:-1], 7, len(data["N"])))
+    slopes[..., 0, :] = _x0
+    slopes[..., 1, :] = (-_x0 * _log_N * A)
+    slopes[..., 2, :] = _x1
+    slopes[..., 3, :] = (-_x1 * _log_params_vocabulary * F)
+    slopes[..., 4, :] = _x2
+    slopes[..., 5, :] = (-_x2 * _log_D * B)
+    slopes[..., 6, :] = (-1)
+    return np.swapaxes(slopes, -1, -2)
