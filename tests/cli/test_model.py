@@ -1,4 +1,4 @@
-"""`isoloss model`: counts, the list, and conversion from the command line."""
+"""`isoloss model`: counts, the list, the coordinate check and conversion."""
 
 from __future__ import annotations
 
@@ -73,6 +73,53 @@ def test_the_list(capsys) -> None:
     assert "jurassic-1-jumbo" in capsys.readouterr().out
 
 
+COORDINATES = ("model", "coord-check", "--widths", "16,32,64", "--n-layer", "1", "--steps", "2")
+
+
+def test_coord_check_passes_and_draws(tmp_path: Path, capsys) -> None:
+    figure = tmp_path / "check.svg"
+    code, document = answer(capsys, *COORDINATES, "-o", figure)
+    assert code == 0, document["message"]
+    assert (document["status"], document["passed"], document["cure"]) == ("passed", True, "")
+    assert document["paths"] == {"figure": str(figure)}
+    assert figure.read_text("utf-8").startswith("<svg")
+    layers = ["embedding", "block 1 attention", "block 1 feed-forward", "hidden", "logits"]
+    assert [row["layer"] for row in document["slopes"]] == [*layers, "target logit"]
+    assert len(document["sizes"]) == 6 * 3 * 3 * 3  # layers, widths, seeds, steps 0 to 2
+
+
+def test_coord_check_that_fails_exits_with_4(capsys) -> None:
+    assert main([*COORDINATES, "--parameterization", "standard"]) == 4
+    captured = capsys.readouterr()
+    assert "failed: the change of target logit grows as width^" in captured.out
+    assert "Take parameterization='mup'" in captured.out
+    assert "coord-check: width 64" in captured.err
+
+
+def test_coord_check_reads_options_of_a_shape(capsys) -> None:
+    words = ("model", "coord-check", "--family", "gpt2", "--steps", "2", "--n-layer", "1")
+    code, document = answer(capsys, *words)
+    assert (code, document["error"]["code"]) == (2, "usage")
+    assert "shares them" in document["error"]["message"]
+    code, document = answer(capsys, *words, "--set", "tied_embeddings=false", "--set", "n_layer=2")
+    assert code == 0, document["message"]
+    assert "block 2 attention" in [row["layer"] for row in document["slopes"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--widths", "16,wide"), "--widths expects positive whole numbers, found '16,wide'"),
+        (("-o", "check.pdf"), "check.pdf: the figure is a file of .svg, .png, .html"),
+        (("--optimizer", "adam"), "optimizer must be one of muon, adamw"),
+    ],
+)
+def test_wrong_words_of_coord_check(words, message: str, capsys) -> None:
+    code, document = answer(capsys, *COORDINATES, *words)
+    assert code == 2
+    assert message in document["error"]["message"]
+
+
 @pytest.fixture
 def trained(finished) -> Path:
     """The folder of a study, whose verification run is a trained model."""
@@ -119,7 +166,7 @@ def test_exit_codes_of_conversion(trained: Path, tmp_path: Path, capsys) -> None
 
 
 def test_help_of_the_subcommands_loads_nothing_heavy(python) -> None:
-    for name in ("count", "list", "export", "import"):
+    for name in ("count", "list", "coord-check", "export", "import"):
         done = python(
             f"from isoloss.cli import main\nassert main(['model', {name!r}, '--help']) == 0\n"
             "heavy = {'torch', 'numpy', 'transformers', 'tokenizers'} & set(sys.modules)\n"
