@@ -62,9 +62,10 @@ def main() -> int:
         for seed in range(SEEDS)
     }
     with tempfile.TemporaryDirectory() as folder:
-        branches = {seed: trunk(configs["wsd", seed], corpus, Path(folder)) for seed in range(SEEDS)}
-        separate = [alone(run, corpus, Path(folder)) for run in configs["wsd", 0]]
-        cosine = [alone(run, corpus, Path(folder)) for run in configs["cosine", 0]]
+        home = Path(folder)
+        branches = {seed: trunk(configs["wsd", seed], corpus, home) for seed in range(SEEDS)}
+        separate = [alone(run, corpus, home) for run in configs["wsd", 0]]
+        cosine = [alone(run, corpus, home) for run in configs["cosine", 0]]
     report(steps, branches, separate, cosine, Trunk(runs=tuple(configs["wsd", 0])))
     return 0
 
@@ -80,7 +81,8 @@ def trunk(runs: list[RunConfig], corpus: Corpus, folder: Path) -> list[dict[str,
 def alone(run: RunConfig, corpus: Corpus, folder: Path) -> dict[str, Any]:
     """The row of a run trained by itself."""
     row = train_run(run, corpus, folder / run.run_id)
-    print(f"{run.recipe.schedule}, {run.steps:,} steps: {row['loss']:.4f}", file=sys.stderr, flush=True)
+    told = f"{run.recipe.schedule}, {run.steps:,} steps: {row['loss']:.4f}"
+    print(told, file=sys.stderr, flush=True)
     return row
 
 
@@ -95,12 +97,13 @@ def report(
     batch = shape.runs[0].recipe.batch_tokens
     apart, together = sum(steps) * batch, shape.own_steps() * batch
     print(f"tokens: separate {apart:,}, trunk and branches {together:,}: {together / apart:.2f}x")
-    print(f"{'tokens':>10} {'branch':>8} {'alone':>8} {'cosine':>8} {'cosine-branch':>14} {'seed SD':>8}")
+    names = ("branch", "alone", "cosine", "cosine-branch", "seed SD")
+    print(f"{'tokens':>10} " + " ".join(f"{name:>{max(8, len(name))}}" for name in names))
     for i, n in enumerate(steps):
         losses = [branches[seed][i]["loss"] for seed in branches]
         branch, wsd, cos = losses[0], separate[i]["loss"], cosine[i]["loss"]
         print(
-            f"{n * batch:>10,} {branch:8.4f} {wsd:8.4f} {cos:8.4f} {cos - branch:+14.4f}"
+            f"{n * batch:>10,} {branch:8.4f} {wsd:8.4f} {cos:8.4f} {cos - branch:+13.4f}"
             f" {statistics.stdev(losses):8.4f}"
         )
     same = all(b["loss"] == a["loss"] for b, a in zip(branches[0], separate, strict=True))

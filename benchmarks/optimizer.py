@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
 
 from isoloss.architecture import config_for_width
 from isoloss.corpus import Corpus, prepare_corpus
@@ -36,12 +34,12 @@ def main() -> int:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     corpus = prepare_corpus(["stdlib"], chosen.corpus)
-    muon = measure(corpus, chosen.width, chosen.steps, Recipe(), with_muon)
+    muon = measure(corpus, chosen.width, chosen.steps, Recipe())
     print(f"Muon and AdamW     loss {muon[0]:.4f}  {1000 * muon[1]:.1f} ms/step")
     alone = []
     for rate in ADAMW_RATES:
-        recipe = Recipe(base_learning_rate=rate)
-        alone.append(measure(corpus, chosen.width, chosen.steps, recipe, with_adamw))
+        recipe = Recipe(optimizer="adamw", base_learning_rate=rate)
+        alone.append(measure(corpus, chosen.width, chosen.steps, recipe))
         print(f"AdamW alone {rate:<6} loss {alone[-1][0]:.4f}  {1000 * alone[-1][1]:.1f} ms/step")
     best = min(alone)
     print(
@@ -51,13 +49,7 @@ def main() -> int:
     return 0
 
 
-def measure(
-    corpus: Corpus,
-    width: int,
-    steps: int,
-    recipe: Recipe,
-    train: Callable[[TrainingState, Corpus, RunConfig], None],
-) -> tuple[float, float]:
+def measure(corpus: Corpus, width: int, steps: int, recipe: Recipe) -> tuple[float, float]:
     """Held-out loss and seconds per step."""
     shape = config_for_width(width, vocab_size=corpus.vocab_size, context_length=128)
     run = RunConfig(
@@ -66,39 +58,9 @@ def measure(
     )  # fmt: skip
     state = TrainingState.start(shape, recipe, seed=0)
     began = time.perf_counter()
-    train(state, corpus, run)
+    state.advance(steps, branch_schedule(recipe, steps), corpus_batches(corpus, run))
     seconds = (time.perf_counter() - began) / steps
-    return evaluate_on(corpus, state, EVAL_TOKENS).loss, seconds
-
-
-def with_muon(state: TrainingState, corpus: Corpus, run: RunConfig) -> None:
-    """The recipe of the studies."""
-    state.advance(run.steps, branch_schedule(run.recipe, run.steps), corpus_batches(corpus, run))
-
-
-def with_adamw(state: TrainingState, corpus: Corpus, run: RunConfig) -> None:
-    """The same loop with AdamW on every parameter."""
-    recipe, model = run.recipe, state.model
-    schedule, batches = branch_schedule(recipe, run.steps), corpus_batches(corpus, run)
-    peak = recipe.learning_rate(model.config.d_model)
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=peak,
-        betas=recipe.betas,
-        eps=recipe.eps,
-        weight_decay=0.0,
-        fused=True,
-    )
-    parameters = list(model.parameters())
-    for step in range(run.steps):
-        optimizer.param_groups[0]["lr"] = peak * schedule.factor(step)
-        tokens = batches(step)
-        logits = model(tokens[:, :-1])
-        loss = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
-        model.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
-        optimizer.step()
+    return evaluate_on(corpus, state, run).loss, seconds
 
 
 if __name__ == "__main__":

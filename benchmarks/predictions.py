@@ -20,7 +20,6 @@ from typing import Any
 
 from isoloss._files import write_json_atomic
 from isoloss.architecture import config_for_width
-from isoloss.corpus import Corpus
 from isoloss.ladders import LadderPlan, Trunk
 from isoloss.runs import RunStore
 from isoloss.studies import measurement
@@ -29,6 +28,7 @@ from isoloss.studies.inference import infer
 from isoloss.studies.registration import settle_outcome
 from isoloss.studies.spec import load_spec
 from isoloss.training import RunConfig
+from isoloss.training.objectives.windows import AnyCorpus
 
 CORPORA: dict[str, tuple[str, ...]] = {
     "stdlib": ("stdlib",),
@@ -84,14 +84,14 @@ def predict_and_check(
         corpus = measurement.prepare(folder, spec, say)
         plan, document = measurement.settle_plan(folder, spec, corpus, say)
         with RunStore.open(folder.store) as store:
-            measurement.climb(folder, plan, store)
+            measurement.climb(folder, plan, corpus, store)
             targets = [plan, *further_targets(plan, corpus)]
             homes = [StudyFolder(out / "targets" / t.verification.run_id) for t in targets]
             registered = [
-                infer(home, store, target, document, spec)[0]
+                infer(home, store, target, document, spec, corpus)[0]
                 for home, target in zip(homes, targets, strict=True)
             ]
-            train_side_by_side(folder, targets, store)
+            train_side_by_side(folder, targets, corpus, store)
             largest = max(run.flops for run in plan.runs())
             rows = []
             for target, prediction in zip(targets, registered, strict=True):
@@ -102,13 +102,15 @@ def predict_and_check(
             return rows
 
 
-def train_side_by_side(folder: StudyFolder, targets: list[LadderPlan], store: RunStore) -> None:
+def train_side_by_side(
+    folder: StudyFolder, targets: list[LadderPlan], corpus: AnyCorpus, store: RunStore
+) -> None:
     """Train the targets in the ladder's worker processes."""
     trunks = tuple(Trunk(runs=(target.verification,)) for target in targets)
-    measurement.climb(folder, replace(targets[0], trunks=trunks), store)
+    measurement.climb(folder, replace(targets[0], trunks=trunks), corpus, store)
 
 
-def further_targets(plan: LadderPlan, corpus: Corpus) -> list[LadderPlan]:
+def further_targets(plan: LadderPlan, corpus: AnyCorpus) -> list[LadderPlan]:
     """The same plan with other verification runs, where the text is long enough."""
     first = plan.verification
     runs: list[RunConfig] = []

@@ -3,7 +3,7 @@
     python benchmarks/train_speed.py --widths 64 128 256 --threads 2
 
 Each trains a Llama of the same shape with AdamW in float32 on the same batches, in one run, in
-turns; a turn's speed is tokens over wall time, and each ratio is that of the medians. With a GPU
+turns; a turn's speed is tokens over wall time, and each ratio the median over turns. With a GPU
 (--device cuda) model FLOP utilisation is printed too, of --peak FLOP/s. Trainer needs
 `pip install 'isoloss[hf]'`; without it the plain loop (benchmarks/_plain_llama.py) is compared
 alone.
@@ -42,10 +42,12 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compiled", action="store_true", help="time isoloss compiled too")
     parser.add_argument("--peak", type=float, default=67e12, help="FLOP/s of the device (cuda)")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    print(f"threads {torch.get_num_threads()}, {chosen.batch_tokens} tokens a step, {chosen.device}")
+    threads = torch.get_num_threads()
+    print(f"{threads} threads, {chosen.batch_tokens} tokens a step, {chosen.device}", flush=True)
     for width in chosen.widths:
         shape = config_for_width(width, vocab_size=VOCAB, context_length=CONTEXT, family="llama")
         compare(shape, chosen)
@@ -64,12 +66,15 @@ def compare(shape: TransformerConfig, chosen: argparse.Namespace) -> None:
         "isoloss": ours(shape, batches, chosen.device),
         "plain": plain(shape, batches, chosen.device),
     }
+    if chosen.compiled:
+        loops["isoloss compiled"] = ours(shape, batches, chosen.device, compiled=True)
     trainer = hugging_face(shape, batches, chosen.device)
     if trainer is not None:
         loops["Trainer"] = trainer
     speeds: dict[str, list[float]] = {name: [] for name in loops}
     for turn in range(chosen.turns + 1):
-        for name, loop in loops.items():
+        order = list(loops.items())
+        for name, loop in order if turn % 2 else order[::-1]:
             began = time.perf_counter()
             losses = loop()
             seconds = time.perf_counter() - began
@@ -78,20 +83,34 @@ def compare(shape: TransformerConfig, chosen: argparse.Namespace) -> None:
                 speeds[name].append(chosen.steps * chosen.batch_tokens / seconds)
     medians = {name: statistics.median(values) for name, values in speeds.items()}
     told = ", ".join(f"{name} {speed:,.0f}" for name, speed in medians.items())
-    ratios = ", ".join(
-        f"{medians['isoloss'] / speed:.2f}x {name}"
-        for name, speed in medians.items()
-        if name != "isoloss"
-    )
-    print(f"width {shape.d_model}: tokens/s {told}; isoloss is {ratios}", flush=True)
+    print(f"width {shape.d_model}: tokens/s {told}")
+    for name in (name for name in loops if name.startswith("isoloss")):
+        told = ", ".join(
+            f"{side_by_side(speeds[name], speeds[other]):.2f}x {other}"
+            for other in loops
+            if not other.startswith("isoloss")
+        )
+        print(f"  {name} is {told}", flush=True)
     if chosen.device != "cpu":
         used = training_flops(shape, 1) * medians["isoloss"] / chosen.peak
         print(f"  model FLOP utilisation of isoloss {used:.1%}", flush=True)
 
 
-def ours(shape: TransformerConfig, batches: list[Tensor], device: str) -> Callable[[], list[float]]:
+def side_by_side(ours: list[float], theirs: list[float]) -> float:
+    """Median ratio of turns that ran one after the other: what else runs then slows both."""
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+def ours(
+    shape: TransformerConfig, batches: list[Tensor], device: str, *, compiled: bool = False
+) -> Callable[[], list[float]]:
     """isoloss's loop; it goes on from turn to turn."""
-    recipe = Recipe(optimizer="adamw", parameterization="standard", base_learning_rate=RATE)
+    recipe = Recipe(
+        optimizer="adamw",
+        parameterization="standard",
+        base_learning_rate=RATE,
+        compile=compiled,
+    )
     state = TrainingState.start(shape, recipe, seed=0, device=device)
 
     def batch_at(step: int) -> Batch:
@@ -115,7 +134,9 @@ def ours(shape: TransformerConfig, batches: list[Tensor], device: str) -> Callab
     return turn
 
 
-def plain(shape: TransformerConfig, batches: list[Tensor], device: str) -> Callable[[], list[float]]:
+def plain(
+    shape: TransformerConfig, batches: list[Tensor], device: str
+) -> Callable[[], list[float]]:
     """The plain loop, with the batches on the device already."""
     model = PlainLlama(shape).to(device)
     there = [batch.to(device) for batch in batches]
@@ -125,7 +146,7 @@ def plain(shape: TransformerConfig, batches: list[Tensor], device: str) -> Calla
 def hugging_face(
     shape: TransformerConfig, batches: list[Tensor], device: str
 ) -> Callable[[], list[float]] | None:
-    """Trainer on a LlamaForCausalLM; a new Trainer each turn, made before the clock starts."""
+    """Trainer on a LlamaForCausalLM; a new Trainer each turn, as its users make one."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
         import accelerate  # noqa: F401
@@ -172,6 +193,7 @@ def hugging_face(
         trainer = transformers.Trainer(
             model=model, args=transformers.TrainingArguments(**settings), train_dataset=items
         )
+        trainer.remove_callback(transformers.PrinterCallback)
         trainer.train()
         return []
 

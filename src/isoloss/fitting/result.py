@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from isoloss.fitting.diagnosis.profiling import Profile
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
     """A fitted parameter; an interval that cannot be given is not-a-number with the `reason`."""

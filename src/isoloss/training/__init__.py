@@ -2,6 +2,7 @@
 
 from isoloss.training._folder import check_tokenizer, read_folder
 from isoloss.training.checkpoints import read_checkpoint
+from isoloss.training.coordinate_check import CoordinateCheck, check_coordinates
 from isoloss.training.devices import resolve_device
 from isoloss.training.evaluation import Evaluation, clustered_standard_error, evaluate_loss
 from isoloss.training.guards import Diverged, Guard
@@ -16,6 +17,7 @@ from isoloss.training.stopping import Stop
 
 __all__ = [
     "RECIPE_VERSION",
+    "CoordinateCheck",
     "Diverged",
     "Evaluation",
     "Guard",
@@ -25,6 +27,7 @@ __all__ = [
     "Stop",
     "TrainingState",
     "branch_schedule",
+    "check_coordinates",
     "check_tokenizer",
     "clustered_standard_error",
     "describe",

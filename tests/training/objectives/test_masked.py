@@ -132,7 +132,7 @@ def test_a_corpus_without_the_mask_token_is_refused(tiny_corpus, config_of):
     config = config_of("encoder", vocab_size=tiny_corpus.vocab_size)
     with pytest.raises(DataError, match=r"lacks: <\|mask\|>") as error:
         Masked().check(tiny_corpus, config)
-    assert "special_tokens" in error.value.hint
+    assert "--special-token" in error.value.hint
 
 
 @pytest.mark.parametrize(
