@@ -149,3 +149,13 @@ def baseline_of(row: Mapping[str, Any]) -> float | None:
     """The baseline's prediction of a backtested run: a number, or a record that holds it."""
     value = row.get("baseline")
     return finite(value.get("predicted")) if isinstance(value, Mapping) else finite(value)
+
+
+def aim_text(results: Results) -> str:
+    """A sentence on what was trained, where it is not a causal decoder of the default family."""
+    study = part(results, "study")
+    objective, architecture = study.get("objective"), study.get("architecture")
+    if objective in (None, "causal") and architecture in (None, "decoder"):
+        return ""
+    words = str(objective or "causal").replace("_", " ")
+    return f" Models of kind {architecture}, trained for the objective {words}."

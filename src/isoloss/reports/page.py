@@ -25,6 +25,7 @@ from isoloss.reports._numbers import (
 )
 from isoloss.reports._reading import (
     Results,
+    aim_text,
     best_form,
     conventions,
     failed_checks,
@@ -197,7 +198,7 @@ def _lead(results: Results) -> list[str]:
     total = power_text(sum(run.flops for run in runs))
     lead.append(
         f"The law was fitted to {fit.get('n_rows', MISSING)} of {len(runs)} finished runs "
-        f"({total} FLOP); the study took {duration_text(study.get('seconds'))}."
+        f"({total} FLOP); the study took {duration_text(study.get('seconds'))}." + aim_text(results)
     )
     return lead
 

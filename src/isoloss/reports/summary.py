@@ -19,6 +19,7 @@ from isoloss.reports._numbers import (
 )
 from isoloss.reports._reading import (
     Results,
+    aim_text,
     best_form,
     conventions,
     failed_checks,
@@ -66,6 +67,8 @@ def _head(results: Results) -> list[str]:
             f"vocabulary {corpus.get('vocab_size')}"
         )
         lines += wrapped(told)
+    if aim := aim_text(results).strip():
+        lines += wrapped(aim)
     return [*lines, *wrapped(conventions(results))]
 
 
