@@ -52,6 +52,9 @@ def command(
     ] = None,
     layers: Annotated[int | None, typer.Option(min=1, help="Depth (of each side).")] = None,
     context: Annotated[int | None, typer.Option(min=1, help="Tokens of a row.")] = None,
+    batch_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of a step; 1,024.", show_default=False)
+    ] = None,
     vocab: Annotated[int | None, typer.Option(min=257, help="Entries of the tokeniser.")] = None,
     optimizer: Annotated[
         str | None, typer.Option(help="muon (AdamW beside it) or adamw.", show_default=False)
@@ -112,6 +115,7 @@ def command(
         context_length=context,
         vocab_size=vocab,
         recipe=recipe_from(
+            batch_tokens=batch_tokens,
             optimizer=optimizer,
             base_learning_rate=learning_rate,
             parameterization=parameterization,

@@ -165,7 +165,7 @@ def _check_rows(config: RunConfig) -> None:
         raise UsageError(
             f"a step of {config.recipe.batch_tokens:,} tokens does not hold whole windows of"
             f" {row:,}",
-            hint="Take batch_tokens a multiple of the context length.",
+            hint=f"Take batch_tokens a multiple of {row:,}, or a context length that divides it.",
         )
 
 
