@@ -142,7 +142,7 @@ def export(
 
     if to != "hf":
         raise UsageError(f"no such format: {to!r}", hint="Formats: hf (Hugging Face).")
-    from isoloss.models.huggingface import export_model
+    from isoloss.training.exchange import export_model
 
     done = export_model(model_folder(str(model)), out)
     return Answer(
@@ -165,7 +165,7 @@ def import_(
     as_json: Json = False,
 ) -> Answer:
     """Import a model of Hugging Face: safetensors only, nothing in it is run."""
-    from isoloss.models.huggingface import import_model
+    from isoloss.training.exchange import import_model
 
     done = import_model(source, out)
     further = f"; sample from it with: isoloss generate {done.folder} --prompt '…'"

@@ -9,13 +9,9 @@ import pytest
 import torch
 
 from isoloss.errors import DataError, NotFoundError, UsageError
-from isoloss.models.huggingface import (
-    export_model,
-    from_huggingface,
-    import_model,
-    to_huggingface,
-)
+from isoloss.models.huggingface import from_huggingface, to_huggingface
 from isoloss.training import load_model, read_folder
+from isoloss.training.exchange import export_model, import_model
 
 TEXT = "Ein Text, 中文, <|endoftext|>?"
 
@@ -176,12 +172,8 @@ def test_what_cannot_be_exported_writes_nothing(trained_folder, tmp_path) -> Non
 
 def test_conversion_needs_no_transformers(trained_folder, tmp_path, python) -> None:
     code = f"""
-from isoloss.models.huggingface import (
-    export_model,
-    from_huggingface,
-    import_model,
-    to_huggingface,
-)
+from isoloss.models.huggingface import from_huggingface, to_huggingface
+from isoloss.training.exchange import export_model, import_model
 export_model({str(trained_folder("bert"))!r}, {str(tmp_path / "out")!r})
 import_model({str(tmp_path / "out")!r}, {str(tmp_path / "again")!r})
 assert "transformers" not in [n for n, m in sys.modules.items() if m is not None]

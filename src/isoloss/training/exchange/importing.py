@@ -10,9 +10,10 @@ from isoloss._files import canonical_json, sha256_text, write_json_atomic, write
 from isoloss.architecture import count_parameters
 from isoloss.errors import DataError
 from isoloss.models.huggingface.conversion import family_of, model_from_parts
-from isoloss.models.huggingface.exporting import require_empty
 from isoloss.models.huggingface.reading import hub_folder, read_hub_folder
 from isoloss.models.huggingface.tokenizer_files import end_of_text, fitted
+from isoloss.training.checkpoints import digest, write_checkpoint
+from isoloss.training.exchange.exporting import require_empty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +54,6 @@ def import_model(source: str | Path, out: str | Path) -> Imported:
         DataError: it is damaged, incomplete, or holds pickles only.
         EnvironmentProblem: `out` cannot be written, or the hub cannot be reached.
     """
-    from isoloss.training.checkpoints import digest, write_checkpoint
-
     out = Path(out)
     require_empty(out)
     folder = hub_folder(source)

@@ -11,10 +11,12 @@ from safetensors.torch import save as save_tensors
 from isoloss._files import write_bytes_atomic, write_json_atomic, write_text_atomic
 from isoloss.architecture import count_parameters
 from isoloss.errors import DataError, NotFoundError, UsageError
-from isoloss.models.huggingface.card import model_card
 from isoloss.models.huggingface.conversion import family_for
 from isoloss.models.huggingface.tokenizer_files import special_tokens, tokenizer_values
 from isoloss.models.language_model import LanguageModel
+from isoloss.training._folder import read_folder
+from isoloss.training.exchange.card import model_card
+from isoloss.training.state import load_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +109,6 @@ def require_empty(out: Path) -> None:
 
 
 def _trained(folder: Path) -> tuple[dict[str, Any], LanguageModel]:
-    from isoloss.training import load_model, read_folder
-
     known = read_folder(folder)
     checkpoint = folder / "checkpoint.safetensors"
     if known is None or not checkpoint.is_file():
