@@ -31,9 +31,11 @@ def main(isoloss: str) -> int:
     assert plan["n"]["low"] <= plan["n"]["value"] <= plan["n"]["high"], plan
     ask(isoloss, "plan", "published:hoffmann", "--flops", "1e20")
     assert ask(isoloss, "runs", "show", "example")["runs"]
+    counted = ask(isoloss, "model", "count", "llama-2-7b")
+    assert counted["params_total"] == 6_738_415_616, counted
     ask(isoloss, "report", "example", "-o", "page.html")
     assert "<html" in Path("page.html").read_text("utf-8")[:2000].lower()
-    print("core only: fit, predict, plan, runs and report work without PyTorch")
+    print("core only: fit, predict, plan, runs, model count and report work without PyTorch")
     return 0
 
 
