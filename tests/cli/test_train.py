@@ -84,3 +84,29 @@ def test_every_kind_has_an_objective_and_a_family() -> None:
         aim = aims.resolve_aim(family=aims._FAMILY_OF[kind])
         assert aim.objective.name == aims._OBJECTIVE_OF[kind]
         assert aim.objective.kind == kind
+
+
+def test_any_option_of_the_model_can_be_set(train: Any) -> None:
+    code, document = train(
+        *("--set", "n_expert=3", "--set", "positions=alibi", "--set", "n_head=4"),
+        *("--tokens", "5200"),
+    )
+    assert code == 0
+    row = document["run"]
+    assert row["architecture"] == "decoder/custom"
+    assert row["params_active"] < row["params_total"]
+    assert row["n_head"] == 4
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("n_experts=3", "n_experts"),
+        ("d_model=64", "no options of a family"),
+        ("tied_embeddings=yes", "expects true or false"),
+    ],
+)
+def test_wrong_options_are_refused_by_name(train: Any, option: str, message: str) -> None:
+    code, document = train("--set", option, "--tokens", "5200")
+    assert code == 2
+    assert message in document["error"]["message"]

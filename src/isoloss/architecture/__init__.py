@@ -15,6 +15,7 @@ from isoloss.architecture.families import (
     config_for_width,
     family_options,
     feed_forward_width,
+    options_from_text,
 )
 from isoloss.architecture.preset_catalogue import Preset, preset, preset_aliases, presets
 
@@ -32,6 +33,7 @@ __all__ = [
     "feed_forward_width",
     "forward_flops",
     "forward_flops_per_token",
+    "options_from_text",
     "preset",
     "preset_aliases",
     "presets",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -14,7 +13,7 @@ from isoloss.architecture.counts import (
     count_parameters,
     training_flops,
 )
-from isoloss.architecture.families import config_for_width
+from isoloss.architecture.families import config_for_width, options_from_text
 from isoloss.architecture.preset_catalogue import Preset, preset, preset_aliases, presets
 from isoloss.errors import UsageError
 
@@ -192,7 +191,7 @@ def named_or_shaped(
             "expected either the name of a public model or --d-model",
             hint="`isoloss model list` shows the names; --set OPTION=VALUE sets other options.",
         )
-    chosen = {key: _value(key, text) for key, text in options.items()}
+    chosen = options_from_text(options)
     if name is not None:
         if chosen:
             raise UsageError("--set goes with --d-model; a public model is counted as it is")
@@ -206,19 +205,3 @@ def named_or_shaped(
     depth = chosen.pop("n_layer", n_layer)
     sizes = {"vocab_size": vocab_size, "context_length": context_length, **chosen}
     return config_for_width(d_model, n_layer=depth, family=family, **sizes), None
-
-
-def _value(name: str, text: str) -> Any:
-    """A value as JSON has it (12, 1e-5, true, null), or else as text.
-
-    Raises:
-        UsageError: a switch is neither true nor false.
-    """
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    switches = {f.name for f in fields(TransformerConfig) if isinstance(f.default, bool)}
-    if name in switches and not isinstance(value, bool):
-        raise UsageError(f"--set {name} expects true or false, found {text!r}")
-    return value

@@ -6,6 +6,9 @@ A family is a set of options; what changes from rung to rung of a ladder is the 
 from __future__ import annotations
 
 import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from isoloss.architecture.config import HEAD_DIM, TransformerConfig
@@ -137,3 +140,24 @@ def feed_forward_width(d_model: int, *, gated: bool) -> int:
         return 4 * d_model
     step = 16 if d_model >= 32 else 8
     return -(-8 * d_model // (3 * step)) * step
+
+
+def options_from_text(options: Mapping[str, str]) -> dict[str, Any]:
+    """Options of a config as they stand on a command line: JSON (12, 1e-5, true, null), else text.
+
+    Raises:
+        UsageError: a switch is neither true nor false.
+
+    >>> options_from_text({"n_expert": "4", "positions": "alibi"})
+    {'n_expert': 4, 'positions': 'alibi'}
+    """
+    switches = {f.name for f in fields(TransformerConfig) if isinstance(f.default, bool)}
+    values: dict[str, Any] = {}
+    for name, text in options.items():
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            values[name] = text
+        if name in switches and not isinstance(values[name], bool):
+            raise UsageError(f"--set {name} expects true or false, found {text!r}")
+    return values

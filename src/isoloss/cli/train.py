@@ -51,6 +51,14 @@ def command(
         ),
     ] = None,
     layers: Annotated[int | None, typer.Option(min=1, help="Depth (of each side).")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="OPTION=VALUE",
+            help="Any option of the model, as n_expert=4. Repeatable.",
+        ),
+    ] = None,
     context: Annotated[int | None, typer.Option(min=1, help="Tokens of a row.")] = None,
     batch_tokens: Annotated[
         int | None, typer.Option(min=1, help="Tokens of a step; 1,024.", show_default=False)
@@ -97,7 +105,8 @@ def command(
     as_json: Json = False,
 ) -> Answer:
     """Train one model with the recipe of the studies, and save it with its run row and log."""
-    from isoloss.cli._options import two_fields
+    from isoloss.architecture import options_from_text
+    from isoloss.cli._options import pairs, two_fields
     from isoloss.cli._training import recipe_from, stop_from
     from isoloss.training import train_one
 
@@ -112,6 +121,7 @@ def command(
         family=family,
         objective=objective,
         n_layer=layers,
+        options=options_from_text(pairs(option, "--set")),
         context_length=context,
         vocab_size=vocab,
         recipe=recipe_from(

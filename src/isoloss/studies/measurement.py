@@ -49,6 +49,7 @@ def aim_of(spec: StudySpec) -> Aim:
         family=spec.model.family,
         fields=(fields[0], fields[1]) if fields else None,
         n_layer=spec.model.n_layer,
+        options=spec.model.options,
     )
 
 

@@ -30,10 +30,14 @@ class CorpusSpec(_Frozen):
 
 
 class ModelSpec(_Frozen):
-    """Which family of models; None takes isoloss's own of the objective's kind."""
+    """Which family of models; None takes isoloss's own of the objective's kind.
+
+    `options` are fields of `TransformerConfig` over the family's.
+    """
 
     family: str | None = None
     n_layer: int | None = Field(default=None, ge=1, le=1000)
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class LadderSpec(_Frozen):

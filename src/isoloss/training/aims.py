@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,14 @@ class Aim:
         family: a name of `isoloss.architecture.FAMILIES`.
         fields: names of the source and the target field, for pairs.
         n_layer: depth (of each side); the family's when None.
+        options: fields of `TransformerConfig` over the family's.
     """
 
     objective: Objective
     family: str
     fields: tuple[str, str] | None = None
     n_layer: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def shape(self, d_model: int, *, vocab_size: int, context_length: int) -> TransformerConfig:
         """The member of the family that has this width.
@@ -47,9 +49,24 @@ class Aim:
             context_length=context_length,
             n_layer=self.n_layer,
             family=self.family,
+            **self.options,
         )
         self.objective.check_kind(shape)
         return shape
+
+    def check_kind(self) -> None:
+        """Refuse a family of a kind that the objective does not train.
+
+        Raises:
+            UsageError: as said, with the families that would do.
+        """
+        self.objective.check_kind(self._small(16, 16))
+
+    def _small(self, vocab_size: int, context_length: int) -> TransformerConfig:
+        """A member of the family that always exists, whatever the options say of sizes."""
+        return config_for_width(
+            16, vocab_size=vocab_size, context_length=context_length, family=self.family
+        )
 
     def prepare(
         self,
@@ -81,10 +98,8 @@ class Aim:
         """
         if len(sources) == 1 and is_prepared(sources[0]):
             corpus = open_corpus(sources[0])
-            self.objective.check(
-                corpus,
-                self.shape(16, vocab_size=corpus.vocab_size, context_length=context_length),
-            )
+            small = self._small(corpus.vocab_size, context_length)
+            self.objective.check(corpus, small)
             return corpus
         if self.objective.name == PAIRS and self.fields is None:
             raise UsageError(
@@ -122,6 +137,7 @@ def resolve_aim(
     family: str | None = None,
     fields: tuple[str, str] | None = None,
     n_layer: int | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Aim:
     """Objective and family, each from the other where it is not said.
 
@@ -131,6 +147,7 @@ def resolve_aim(
         family: isoloss's own of the objective's kind when None.
         fields: names of source and target, which sequence to sequence reads.
         n_layer: depth (of each side).
+        options: fields of `TransformerConfig` over the family's.
 
     Raises:
         UsageError: no such objective or family, they do not belong together, or fields are
@@ -149,7 +166,19 @@ def resolve_aim(
             hint="Give --fields SOURCE,TARGET for sequence to sequence, and only for it.",
         )
     chosen = Aim(
-        objective=aim, family=family or _FAMILY_OF[aim.kind], fields=fields, n_layer=n_layer
+        objective=aim,
+        family=family or _FAMILY_OF[aim.kind],
+        fields=fields,
+        n_layer=n_layer,
+        options=_checked(options or {}),
     )
-    chosen.shape(16, vocab_size=16, context_length=16)  # a family of another kind is refused here
+    chosen.check_kind()
     return chosen
+
+
+def _checked(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Options without the sizes that are asked for in their own words."""
+    own = {"d_model", "vocab_size", "context_length", "n_layer", "kind", "family"} & options.keys()
+    if own:
+        raise UsageError(f"{', '.join(sorted(own))}: no options of a family, but settings of a run")
+    return options

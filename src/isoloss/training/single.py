@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ def train_one(
     family: str | None = None,
     objective: Objective | str | None = None,
     n_layer: int | None = None,
+    options: Mapping[str, Any] | None = None,
     context_length: int | None = None,
     vocab_size: int | None = None,
     recipe: Recipe | None = None,
@@ -68,6 +69,7 @@ def train_one(
         objective: as `resolve_aim` takes: when None sequence to sequence where `fields` are
             given, else that of the family's kind (causal, masked, span corruption).
         n_layer: depth (of each side); the family's when None.
+        options: fields of `TransformerConfig` over the family's, such as `n_expert`.
         context_length: tokens of a row (of each side); 128 when None.
         vocab_size: ordinary entries of the tokeniser; 1,024 when None.
         recipe: how it is trained; the recipe of the studies when None.
@@ -89,7 +91,7 @@ def train_one(
     _check_width(d_model)
     check_writers(logs)
     out = Path(out)
-    aim = resolve_aim(objective, family=family, fields=fields, n_layer=n_layer)
+    aim = resolve_aim(objective, family=family, fields=fields, n_layer=n_layer, options=options)
     sizes = {
         "vocab_size": vocab_size or VOCAB_SIZE,
         "context_length": context_length or CONTEXT_LENGTH,
