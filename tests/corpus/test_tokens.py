@@ -151,7 +151,7 @@ def test_large_corpora_are_hashed_once_and_again_when_they_change(
 ) -> None:
     from isoloss.corpus import shards, tokens
 
-    monkeypatch.setattr(tokens, "HASHED_ALWAYS", 0)
+    monkeypatch.setattr(shards, "HASHED_ALWAYS", 0)
     monkeypatch.setattr(shards, "SETTLED_SECONDS", -1.0)
     Corpus.load(copy)
     assert (copy / "verified.json").is_file()
@@ -176,9 +176,9 @@ def test_large_corpora_are_hashed_once_and_again_when_they_change(
 def test_a_file_that_just_changed_is_not_trusted_later(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from isoloss.corpus import tokens
+    from isoloss.corpus import shards
 
-    monkeypatch.setattr(tokens, "HASHED_ALWAYS", 0)
+    monkeypatch.setattr(shards, "HASHED_ALWAYS", 0)
     os.utime(copy / "train.bin")
     Corpus.load(copy)
     assert not (copy / "verified.json").exists()

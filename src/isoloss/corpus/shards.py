@@ -15,14 +15,14 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from isoloss._files import write_json_atomic
-from isoloss.errors import EnvironmentProblem
+from isoloss.errors import DataError, EnvironmentProblem
 
 VERIFIED = "verified.json"
 HASHED_ALWAYS = 64 << 20
@@ -99,6 +99,53 @@ def file_chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             yield chunk
+
+
+Prepared = TypeVar("Prepared", bound="HasFingerprint")
+
+
+class HasFingerprint(Protocol):
+    """A prepared corpus of either kind."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
+def checked(
+    path: Path,
+    files: list[Path],
+    read: Callable[[Path], tuple[Prepared, bytes]],
+    fingerprint_of: Callable[[Prepared], str],
+    *,
+    recheck: bool,
+    what: str,
+) -> Prepared:
+    """What `read` opens, after its token files were found to be those that were prepared.
+
+    Large files that were hashed before and have not changed since are not hashed again, but with
+    `recheck`. `what` begins the sentence about damage: "this corpus is", "these pairs are".
+
+    Raises:
+        DataError: a file is missing, cut short or changed.
+    """
+    anew = "Delete the folder; it is then prepared again."
+    try:
+        corpus, small = read(path)
+        large = sum(file.stat().st_size for file in files) >= HASHED_ALWAYS
+        if large and not recheck and is_verified(path, files, small):
+            return corpus
+        found = fingerprint_of(corpus)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: {what} damaged ({error})", hint=anew) from error
+    if found != corpus.fingerprint:
+        raise DataError(
+            f"{path}: the tokens are not those that were prepared"
+            f" (fingerprint {found[:12]}, expected {corpus.fingerprint[:12]})",
+            hint=anew,
+        )
+    if large:
+        note_verified(path, files, small)
+    return corpus
 
 
 def is_verified(folder: Path, files: list[Path], small: bytes) -> bool:

@@ -18,12 +18,7 @@ from typing import Any
 import numpy as np
 
 from isoloss._files import canonical_json
-from isoloss.corpus.shards import (
-    HASHED_ALWAYS,
-    file_chunks,
-    is_verified,
-    note_verified,
-)
+from isoloss.corpus.shards import checked, file_chunks
 from isoloss.corpus.tokenizers import END_OF_TEXT, read_tokenizer, token_lengths
 from isoloss.errors import DataError, NotFoundError, UsageError
 
@@ -190,27 +185,15 @@ class Corpus:
             raise NotFoundError(
                 f"{path}: no prepared corpus here", hint="Give the folder that holds corpus.json."
             )
-        try:
-            corpus, small = _read(path)
-            files = [path / "train.bin", path / "validation.bin"]
-            large = sum(file.stat().st_size for file in files) >= HASHED_ALWAYS
-            if large and not recheck and is_verified(path, files, small):
-                return corpus
-            found = _fingerprint_of(corpus, files)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"{path}: this corpus is damaged ({error})",
-                hint="Delete the folder; the corpus is then prepared again.",
-            ) from error
-        if found != corpus.fingerprint:
-            raise DataError(
-                f"{path}: the tokens are not those that were prepared"
-                f" (fingerprint {found[:12]}, expected {corpus.fingerprint[:12]})",
-                hint="Delete the folder; the corpus is then prepared again.",
-            )
-        if large:
-            note_verified(path, files, small)
-        return corpus
+        files = [path / "train.bin", path / "validation.bin"]
+        return checked(
+            path,
+            files,
+            _read,
+            lambda corpus: _fingerprint_of(corpus, files),
+            recheck=recheck,
+            what="this corpus is",
+        )
 
 
 def _read(path: Path) -> tuple[Corpus, bytes]:

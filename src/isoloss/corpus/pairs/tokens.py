@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from isoloss.corpus.shards import HASHED_ALWAYS, file_chunks, is_verified, note_verified
+from isoloss.corpus.shards import checked, file_chunks
 from isoloss.corpus.tokenizers import END_OF_TEXT, PAD, START, read_tokenizer, token_lengths
 from isoloss.corpus.tokens import special_id, special_ids
 from isoloss.errors import DataError, NotFoundError
@@ -148,27 +148,14 @@ class PairCorpus:
             raise NotFoundError(
                 f"{path}: no prepared pairs here", hint=f"Give the folder that holds {MANIFEST}."
             )
-        try:
-            corpus, small = _read(path)
-            files = [path / name for name in FILES]
-            large = sum(file.stat().st_size for file in files) >= HASHED_ALWAYS
-            if large and not recheck and is_verified(path, files, small):
-                return corpus
-            found = fingerprint(path, (path / "tokenizer.json").read_text("utf-8"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"{path}: these pairs are damaged ({error})",
-                hint="Delete the folder; the pairs are then prepared again.",
-            ) from error
-        if found != corpus.fingerprint:
-            raise DataError(
-                f"{path}: the tokens are not those that were prepared"
-                f" (fingerprint {found[:12]}, expected {corpus.fingerprint[:12]})",
-                hint="Delete the folder; the pairs are then prepared again.",
-            )
-        if large:
-            note_verified(path, files, small)
-        return corpus
+        return checked(
+            path,
+            [path / name for name in FILES],
+            _read,
+            lambda _: fingerprint(path, (path / "tokenizer.json").read_text("utf-8")),
+            recheck=recheck,
+            what="these pairs are",
+        )
 
 
 def _read(path: Path) -> tuple[PairCorpus, bytes]:
