@@ -8,6 +8,7 @@ Shape suffixes: B batch, T positions, S positions of the source, D width, V voca
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from isoloss.models.norms import Norm
 from isoloss.models.stack import Stack
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(nn.Module, ABC):
     """What the three kinds share: embedding, head, and the stacks between them."""
 
     def __init__(self, config: TransformerConfig, *, seed: int = 0) -> None:
@@ -42,13 +43,13 @@ class LanguageModel(nn.Module):
             self.head.weight = self.embedding.weight
         initialise(self, seed)
 
+    @abstractmethod
     def _build(self, config: TransformerConfig) -> None:
         """Make the stacks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hidden(self, *args: Any, **inputs: Any) -> Tensor:
         """The residual stream before the head, (B, T, D); arguments differ by kind."""
-        raise NotImplementedError
 
     def stacks(self) -> list[Stack]:
         """The stacks of blocks: one, or encoder and decoder."""
