@@ -74,16 +74,20 @@ class PlainLlama(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
-def plain_steps(model: PlainLlama, batches: list[Tensor], rate: float) -> list[float]:
+def plain_steps(
+    model: PlainLlama, batches: list[Tensor], rate: float, *, precision: str = "float32"
+) -> list[float]:
     """Train on each batch (B, T + 1) once; returns the losses."""
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True
     )
     losses: list[float] = []
+    device = batches[0].device.type
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / 50)
-        loss = model(batch[:, :-1], batch[:, 1:])
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+            loss = model(batch[:, :-1], batch[:, 1:])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -2,9 +2,9 @@
 
     python benchmarks/train_speed.py --widths 64 128 256 --threads 2
 
-Each trains a Llama of the same shape with AdamW in float32 on the same batches, in one run, in
-turns; a turn's speed is tokens over wall time, and each ratio the median over turns. With a GPU
-(--device cuda) model FLOP utilisation is printed too, of --peak FLOP/s. Trainer needs
+Each trains a Llama of the same shape with AdamW in the same precision on the same batches, in
+turns of one run; a turn's speed is tokens over wall time, and each ratio the median over turns.
+With a GPU (--device cuda) model FLOP utilisation is printed too, of --peak FLOP/s. Trainer needs
 `pip install 'isoloss[hf]'`; without it the plain loop (benchmarks/_plain_llama.py) is compared
 alone.
 """
@@ -29,7 +29,6 @@ from isoloss.architecture import TransformerConfig, config_for_width, training_f
 from isoloss.training import Recipe, Schedule, TrainingState
 from isoloss.training.objectives import Batch
 
-VOCAB, CONTEXT = 1024, 128
 RATE = 0.003
 
 
@@ -37,38 +36,52 @@ def main() -> int:
     """Time each loop in turns, compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 128, 256])
+    parser.add_argument("--layers", type=int, default=3)
+    parser.add_argument("--vocab", type=int, default=1024)
+    parser.add_argument("--context", type=int, default=128)
     parser.add_argument("--batch-tokens", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=100, help="steps of one turn")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--compiled", action="store_true", help="time isoloss compiled too")
     parser.add_argument("--peak", type=float, default=67e12, help="FLOP/s of the device (cuda)")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     threads = torch.get_num_threads()
-    print(f"{threads} threads, {chosen.batch_tokens} tokens a step, {chosen.device}", flush=True)
+    print(
+        f"{threads} threads, {chosen.batch_tokens} tokens a step, {chosen.device},"
+        f" {chosen.precision}",
+        flush=True,
+    )
     for width in chosen.widths:
-        shape = config_for_width(width, vocab_size=VOCAB, context_length=CONTEXT, family="llama")
+        shape = config_for_width(
+            width,
+            vocab_size=chosen.vocab,
+            context_length=chosen.context,
+            n_layer=chosen.layers,
+            family="llama",
+        )
         compare(shape, chosen)
     return 0
 
 
 def compare(shape: TransformerConfig, chosen: argparse.Namespace) -> None:
     """One width: the turns of every loop, and the ratios."""
-    rows = chosen.batch_tokens // CONTEXT
+    rows = chosen.batch_tokens // shape.context_length
     generator = torch.Generator().manual_seed(0)
     batches = [
-        torch.randint(0, VOCAB, (rows, CONTEXT + 1), generator=generator)
+        torch.randint(0, shape.vocab_size, (rows, shape.context_length + 1), generator=generator)
         for _ in range(chosen.steps)
     ]
     loops: dict[str, Callable[[], list[float]]] = {
-        "isoloss": ours(shape, batches, chosen.device),
-        "plain": plain(shape, batches, chosen.device),
+        "isoloss": ours(shape, batches, chosen),
+        "plain": plain(shape, batches, chosen),
     }
     if chosen.compiled:
-        loops["isoloss compiled"] = ours(shape, batches, chosen.device, compiled=True)
-    trainer = hugging_face(shape, batches, chosen.device)
+        loops["isoloss compiled"] = ours(shape, batches, chosen, compiled=True)
+    trainer = hugging_face(shape, batches, chosen)
     if trainer is not None:
         loops["Trainer"] = trainer
     speeds: dict[str, list[float]] = {name: [] for name in loops}
@@ -102,7 +115,11 @@ def side_by_side(ours: list[float], theirs: list[float]) -> float:
 
 
 def ours(
-    shape: TransformerConfig, batches: list[Tensor], device: str, *, compiled: bool = False
+    shape: TransformerConfig,
+    batches: list[Tensor],
+    chosen: argparse.Namespace,
+    *,
+    compiled: bool = False,
 ) -> Callable[[], list[float]]:
     """isoloss's loop; it goes on from turn to turn."""
     recipe = Recipe(
@@ -110,8 +127,9 @@ def ours(
         parameterization="standard",
         base_learning_rate=RATE,
         compile=compiled,
+        precision=chosen.precision,
     )
-    state = TrainingState.start(shape, recipe, seed=0, device=device)
+    state = TrainingState.start(shape, recipe, seed=0, device=chosen.device)
 
     def batch_at(step: int) -> Batch:
         tokens = batches[step % len(batches)]
@@ -135,16 +153,16 @@ def ours(
 
 
 def plain(
-    shape: TransformerConfig, batches: list[Tensor], device: str
+    shape: TransformerConfig, batches: list[Tensor], chosen: argparse.Namespace
 ) -> Callable[[], list[float]]:
     """The plain loop, with the batches on the device already."""
-    model = PlainLlama(shape).to(device)
-    there = [batch.to(device) for batch in batches]
-    return lambda: plain_steps(model, there, RATE)
+    model = PlainLlama(shape).to(chosen.device)
+    there = [batch.to(chosen.device) for batch in batches]
+    return lambda: plain_steps(model, there, RATE, precision=chosen.precision)
 
 
 def hugging_face(
-    shape: TransformerConfig, batches: list[Tensor], device: str
+    shape: TransformerConfig, batches: list[Tensor], chosen: argparse.Namespace
 ) -> Callable[[], list[float]] | None:
     """Trainer on a LlamaForCausalLM; a new Trainer each turn, as its users make one."""
     os.environ["HF_HUB_OFFLINE"] = "1"
@@ -165,7 +183,7 @@ def hugging_face(
             intermediate_size=shape.d_ff,
             num_hidden_layers=shape.n_layer,
             num_attention_heads=shape.n_head,
-            max_position_embeddings=CONTEXT,
+            max_position_embeddings=shape.context_length,
             attn_implementation="sdpa",
             use_cache=False,
         )
@@ -185,8 +203,9 @@ def hugging_face(
         "logging_strategy": "no",
         "save_strategy": "no",
         "disable_tqdm": True,
-        "use_cpu": device == "cpu",
-        "dataloader_pin_memory": device != "cpu",
+        "use_cpu": chosen.device == "cpu",
+        "bf16": chosen.precision == "bfloat16",
+        "dataloader_pin_memory": chosen.device != "cpu",
     }
 
     def turn() -> list[float]:

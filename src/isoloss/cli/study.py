@@ -54,6 +54,10 @@ def command(
             show_default=False,
         ),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="cpu, cuda or auto; cpu when left out.", show_default=False),
+    ] = None,
     seeds: Annotated[
         int | None, typer.Option(min=1, metavar="K", help="Seeds on the cheapest widths.")
     ] = None,
@@ -86,6 +90,7 @@ def command(
         objective=objective,
         family=family,
         fields=two_fields(fields),
+        device=device,
         dry_run=dry_run,
     )
     text = _study_text.planned(results) if dry_run else _study_text.finished(results)

@@ -116,10 +116,12 @@ def resolve_plan(
     noise_seeds: int = 3,
     workers: int = 2,
     verify_threads: int = 1,
+    device: str = "cpu",
 ) -> LadderPlan:
     """Turn a size into runs; token counts stay within `max_epochs` of the corpus's tokens.
 
-    `aim` is what is trained for, causal language modelling when None.
+    `aim` is what is trained for, causal language modelling when None; `device` is `cpu` or
+    `cuda`, and part of every run's id.
 
     Raises:
         DataError: the corpus is too small for the ladder or for its verification run.
@@ -138,6 +140,7 @@ def resolve_plan(
             corpus_fingerprint=corpus_fingerprint,
             eval_tokens=eval_tokens,
             threads=threads,
+            device=device,
         )
 
     def trunk(width: int, run_seed: int, cap: float) -> Trunk:

@@ -56,7 +56,12 @@ class Speed:
 
 
 def probe_speed(
-    recipe: Recipe, corpus: AnyCorpus, *, context_length: int, aim: Aim | None = None
+    recipe: Recipe,
+    corpus: AnyCorpus,
+    *,
+    context_length: int,
+    aim: Aim | None = None,
+    device: str = "cpu",
 ) -> Speed:
     """Time a narrow and a wide model for about two seconds each, on batches of the corpus."""
     aim = aim or resolve_aim()
@@ -71,6 +76,7 @@ def probe_speed(
             seed=0,
             corpus_fingerprint=corpus.fingerprint,
             eval_tokens=1,
+            device=device,
         )
         for width in PROBE_WIDTHS
     )
@@ -93,7 +99,7 @@ def probe_speed(
 
 def _seconds_per_token(run: RunConfig, corpus: AnyCorpus) -> float:
     """Median seconds per token of a training step."""
-    state = TrainingState.start(run.architecture, run.recipe, seed=0)
+    state = TrainingState.start(run.architecture, run.recipe, seed=0, device=run.device)
     batches, schedule = corpus_batches(corpus, run), Schedule(warmup=run.recipe.warmup_steps)
     stamps: list[float] = []
     state.advance(3, schedule, batches, loss=run.objective.loss)

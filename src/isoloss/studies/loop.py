@@ -34,6 +34,7 @@ def run_study(
     objective: str | None = None,
     family: str | None = None,
     fields: Sequence[str] | None = None,
+    device: str | None = None,
     dry_run: bool = False,
 ) -> dict[str, Any]:
     """Run a study, or go on with it; returns what `study.json` holds.
@@ -41,7 +42,8 @@ def run_study(
     Args:
         spec: from `load_spec`.
         out: the study's folder.
-        minutes, corpus, text_field, seeds, objective, family, fields: choices over the spec.
+        minutes, corpus, text_field, seeds, objective, family, fields, device: choices over
+            the spec.
         dry_run: stop after the plan; nothing is trained.
 
     A finished study is only looked at: nothing is trained and no number changes.
@@ -59,6 +61,7 @@ def run_study(
         objective=objective,
         family=family,
         fields=fields,
+        device=device,
     )
     began = time.monotonic()
     with claimed(Path(out)) as folder:

@@ -30,6 +30,7 @@ from isoloss.studies.progress import Progress
 from isoloss.studies.spec import StudySpec
 from isoloss.training import Recipe, train_run
 from isoloss.training.aims import Aim, resolve_aim
+from isoloss.training.devices import resolve_device
 from isoloss.training.objectives.windows import AnyCorpus
 from isoloss.training.probing import probe_modes
 
@@ -93,7 +94,11 @@ def settle_plan(
         _resolve(_sizes(spec, corpus, recipe)[0], spec, corpus, recipe)  # mistakes come first
         say("plan: timing this machine")
         speed = probe_speed(
-            recipe, corpus, context_length=spec.ladder.context_length, aim=aim_of(spec)
+            recipe,
+            corpus,
+            context_length=spec.ladder.context_length,
+            aim=aim_of(spec),
+            device=resolve_device(spec.ladder.device),
         )
         size, warnings = choose_size(spec, corpus, recipe, speed)
         plan = _settled(size, spec, corpus, recipe)
@@ -121,7 +126,7 @@ def _recipe(spec: StudySpec, corpus: AnyCorpus, say: Say) -> Recipe:
         vocab_size=corpus.vocab_size,
         context_length=spec.ladder.context_length,
     )
-    timings = probe_modes(shape, recipe)
+    timings = probe_modes(shape, recipe, device=resolve_device(spec.ladder.device))
     say("plan: precision\n" + timings.summary())
     return replace(recipe, precision=timings.recipe.precision)
 
@@ -215,6 +220,7 @@ def _resolve(size: LadderSize, spec: StudySpec, corpus: AnyCorpus, recipe: Recip
         noise_seeds=spec.ladder.noise_seeds,
         workers=spec.ladder.workers,
         verify_threads=spec.ladder.verify_threads,
+        device=resolve_device(spec.ladder.device),
     )
     return plan
 
