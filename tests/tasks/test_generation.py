@@ -16,7 +16,8 @@ from isoloss.architecture import config_for_width
 from isoloss.corpus import END_OF_TEXT, Corpus
 from isoloss.errors import DataError, NotFoundError, UsageError
 from isoloss.models import Decoder
-from isoloss.tasks import generate_text, generation
+from isoloss.tasks import GenerationSettings, generate_text
+from isoloss.tasks.generation.sampling import probabilities
 from isoloss.training import Recipe, RunConfig, TrainingState, train_run
 
 
@@ -106,9 +107,9 @@ def test_it_stops_at_an_end_of_text(copy: Path) -> None:
 
 def test_top_k_keeps_exactly_k() -> None:
     logits = torch.tensor([1.0, 3.0, 3.0, 3.0, -1.0], dtype=torch.float64)
-    kept = generation._probabilities(logits, 1.0, 2)
+    kept = probabilities(logits[None], GenerationSettings(top_k=2))[0]
     assert sorted(kept.tolist()) == [0, 0, 0, 0.5, 0.5]
-    everything = generation._probabilities(logits, 2.0, 99)
+    everything = probabilities(logits[None], GenerationSettings(temperature=2.0, top_k=99))[0]
     torch.testing.assert_close(everything, (logits / 2).softmax(0))
 
 
@@ -195,5 +196,8 @@ def test_a_tokeniser_of_another_corpus(copy: Path) -> None:
 def test_only_decoders_generate_text(copy: Path) -> None:
     shape = config_for_width(16, vocab_size=300, context_length=32, family="encoder")
     TrainingState.start(shape, Recipe(), seed=0).save(copy / "checkpoint.safetensors")
-    with pytest.raises(UsageError, match="a model of kind 'encoder' does not generate text"):
+    with pytest.raises(
+        UsageError,
+        match="generation needs a model of kind decoder or encoder-decoder, found encoder",
+    ):
         generate_text(copy)

@@ -57,6 +57,13 @@ def write(stream: TextIO, text: str) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def write_piece(piece: str) -> None:
+    """A piece of an answer that comes bit by bit, as generated text does."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+
+
 @contextlib.contextmanager
 def reserved_stdout(reserve: bool) -> Iterator[TextIO]:
     """Yield the stream for the answer; with `reserve`, all other output goes to stderr.
