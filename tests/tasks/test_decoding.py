@@ -70,7 +70,7 @@ def test_the_tokens_are_those_of_transformers(opened_random: Make, family: str, 
 @pytest.mark.parametrize("penalty", [0.0, 0.6, 2.0])
 def test_beams_with_a_length_penalty(opened_random: Make, penalty: float) -> None:
     lengths = set()
-    for seed in range(6):
+    for seed in range(3):
         opened = opened_random("llama", seed=seed, scale=0.15)
         with torch.no_grad():
             opened.model.head.weight[0] *= 3  # pyright: ignore  # ends come more often
@@ -161,7 +161,7 @@ def test_wide_beams_find_the_likeliest_text(opened_random: Make) -> None:
     ids, size = opened.encode("ab"), opened.vocab_size
     best: tuple[float, tuple[int, ...]] = (-float("inf"), ())
     for first in range(1, size):
-        shares = opened.logits(torch.tensor([[*ids, first]]))[0, 1:].double().log_softmax(-1)
+        shares = opened.logits(torch.tensor([[*ids, first]]))[0, 1:].detach().double().log_softmax(-1)
         second = int(shares[1].argmax())
         tokens = (first,) if second == 0 else (first, second)
         best = max(best, (float(shares[0, first] + shares[1, second]), tokens))

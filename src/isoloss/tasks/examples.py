@@ -1,0 +1,260 @@
+"""Examples of a task from files: JSON lines, tables, SQuAD's JSON, or a data set of the hub."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from isoloss.errors import DataError, EnvironmentProblem, NotFoundError, UsageError
+
+HUB = "hf://"
+SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+Row = dict[str, Any]
+
+
+def read_examples(
+    sources: Sequence[str | Path],
+    columns: Mapping[str, str] | None = None,
+    *,
+    wanted: Mapping[str, Sequence[str]],
+    optional: Sequence[str] = (),
+    limit: int | None = None,
+) -> list[Row]:
+    """The examples of files, under the names that a task uses.
+
+    Args:
+        sources: `.jsonl`, `.csv`, `.tsv`, `.parquet`, SQuAD's `.json`, or `hf://owner/name`
+            (`:config` and `@split` may follow), read in their order.
+        columns: the task's name → theirs, where they differ; a number names a column of a table
+            without a header.
+        wanted: the task's names, each with other names that mean the same.
+        optional: those of them that may be missing.
+        limit: most examples.
+
+    Raises:
+        NotFoundError: no such file.
+        DataError: it is not what its name says, or lacks a column that is needed.
+        UsageError: `columns` names what the task does not have.
+    """
+    mapping = dict(columns or {})
+    unknown = [name for name in mapping if name not in wanted]
+    if unknown:
+        raise UsageError(f"the task has no {unknown[0]!r}", hint=f"It reads: {', '.join(wanted)}.")
+    rows = _all_rows(sources, mapping)
+    found = [
+        _named(row, place, mapping, wanted, optional)
+        for place, row in (rows if limit is None else islice(rows, limit))
+    ]
+    if not found:
+        raise DataError(
+            f"{', '.join(map(str, sources))}: no examples", hint="Give a file with examples."
+        )
+    return found
+
+
+def texts_of(value: Any, place: str) -> list[str]:
+    """One text or several: a text, a list of texts, or SQuAD's `{"text": [...]}`.
+
+    Raises:
+        DataError: something else, or nothing.
+    """
+    if isinstance(value, Mapping):
+        value = value.get("text")
+    given: Any = [value] if isinstance(value, str) else value
+    if not isinstance(given, list) or not given or not all(isinstance(t, str) for t in given):
+        raise DataError(f"{place}: expected a text or a list of texts, found {value!r:.80}")
+    if not all(text.strip() for text in given):
+        raise DataError(f"{place}: an empty text", hint="Leave the example out, or fill it in.")
+    return list(given)
+
+
+def text_of(value: Any, place: str, *, empty: bool = False) -> str:
+    """A text.
+
+    Raises:
+        DataError: something else, or an empty one where `empty` is false.
+    """
+    if not isinstance(value, str):
+        raise DataError(f"{place}: expected a text, found {value!r:.80}")
+    if not (empty or value.strip()):
+        raise DataError(f"{place}: an empty text", hint="Leave the example out, or fill it in.")
+    return value
+
+
+def _named(
+    row: Row,
+    place: str,
+    mapping: Mapping[str, str],
+    wanted: Mapping[str, Sequence[str]],
+    optional: Sequence[str],
+) -> Row:
+    result: Row = {"place": place}
+    for name, others in wanted.items():
+        candidates = [mapping[name]] if name in mapping else [name, *others]
+        key = next((key for key in candidates if row.get(key) is not None), None)
+        if key is not None:
+            result[name] = row[key]
+        elif name not in optional or name in mapping:
+            raise _missing(name, candidates[0], row, place)
+    return result
+
+
+def _missing(name: str, theirs: str, row: Row, place: str) -> DataError:
+    close = difflib.get_close_matches(theirs, list(row), n=1)
+    meant = f"; did you mean {close[0]!r}?" if close else "."
+    return DataError(
+        f"{place}: no {theirs!r}{meant} Found: {', '.join(list(row)[:12]) or 'nothing'}",
+        hint=f'Name it with --map "{name}=THEIR NAME".',
+    )
+
+
+def _all_rows(
+    sources: Sequence[str | Path], mapping: Mapping[str, str]
+) -> Iterator[tuple[str, Row]]:
+    numbered = bool(mapping) and all(theirs.isdecimal() for theirs in mapping.values())
+    for source in sources:
+        if str(source).startswith(HUB):
+            rows = _hub_rows(str(source))
+        else:
+            rows = _file_rows(Path(source), numbered)
+        for number, row in enumerate(rows, start=1):
+            yield f"{source}, row {number}", row
+
+
+def _file_rows(path: Path, numbered: bool) -> Iterable[Row]:
+    if not path.is_file():
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = difflib.get_close_matches(path.name, beside, n=1)
+        hint = f"Did you mean {path.parent / close[0]}?" if close else "Check the path."
+        raise NotFoundError(f"{path}: no such file", hint=hint)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise DataError(
+            f"{path}: expected {', '.join(SUFFIXES)}, found {suffix or 'no ending'!r}",
+            hint="Save the examples as JSON lines: one object a line.",
+        )
+    if suffix == ".parquet":
+        return _parquet(path)
+    text = _text(path)
+    if suffix == ".jsonl":
+        return _json_lines(text, path)
+    if suffix == ".json":
+        return _squad(text, path)
+    return _separated(text, path, "\t" if suffix == ".tsv" else ",", numbered)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text", hint="Save the file as UTF-8.") from error
+    except OSError as error:
+        raise EnvironmentProblem(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _json_lines(text: str, path: Path) -> Iterator[Row]:
+    # Not splitlines: JSON text may hold U+2028 and other characters that it takes for line ends.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path}, line {number}: not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path}, line {number}: expected a JSON object")
+        yield row
+
+
+def _separated(text: str, path: Path, delimiter: str, numbered: bool) -> Iterator[Row]:
+    # Tab-separated sentences hold quotes that are none of the format's.
+    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+    header: list[str] | None = None
+    try:
+        for line in reader:
+            if not any(cell.strip() for cell in line):
+                continue
+            if numbered:
+                yield {str(place): cell for place, cell in enumerate(line, start=1)}
+            elif header is None:
+                header = [name.strip() for name in line]
+            elif len(line) != len(header):
+                raise DataError(
+                    f"{path}, line {reader.line_num}: expected {len(header)} cells as in the"
+                    f" header, found {len(line)}",
+                    hint='Without a header, name columns by number: --map "source=1".',
+                )
+            else:
+                yield dict(zip(header, line, strict=True))
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        yield from parquet.read_table(path).to_pylist()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise DataError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _squad(text: str, path: Path) -> Iterator[Row]:
+    """SQuAD's nesting as flat rows; a list or an object with a list of rows is read too."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not JSON: {error}") from error
+    if isinstance(document, dict):
+        document = document.get("data")
+    if not isinstance(document, list):
+        raise DataError(
+            f"{path}: expected a list of examples, or SQuAD's object with 'data'",
+            hint="Save the examples as JSON lines: one object a line.",
+        )
+    for number, entry in enumerate(document, start=1):
+        if not isinstance(entry, dict):
+            raise DataError(f"{path}, entry {number}: expected a JSON object")
+        if "paragraphs" not in entry:
+            yield entry
+            continue
+        try:
+            for paragraph in entry["paragraphs"]:
+                for asked in paragraph["qas"]:
+                    yield {
+                        "title": entry.get("title", ""),
+                        "context": paragraph["context"],
+                        **asked,
+                    }
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{path}, entry {number}: not as in SQuAD: {error!r}") from error
+
+
+def _hub_rows(source: str) -> Iterator[Row]:
+    """Rows of `hf://owner/name[:config][@split]`, streamed."""
+    name, _, split = source.removeprefix(HUB).partition("@")
+    name, _, config = name.partition(":")
+    if name.count("/") > 1 or not name:
+        raise UsageError(f"{source}: expected {HUB}owner/name[:config][@split]")
+    try:
+        import datasets
+    except ImportError as error:
+        raise EnvironmentProblem(
+            "reading from the hub needs datasets", hint="pip install 'isoloss[train]'"
+        ) from error
+    try:
+        rows = datasets.load_dataset(name, config or None, split=split or "test", streaming=True)
+        yield from (dict(row) for row in rows)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise EnvironmentProblem(
+            f"cannot read {source}: {(str(error).splitlines() or [''])[0]}",
+            hint="Check the name, the configuration, the split and the connection.",
+        ) from error
