@@ -161,7 +161,9 @@ def test_wide_beams_find_the_likeliest_text(opened_random: Make) -> None:
     ids, size = opened.encode("ab"), opened.vocab_size
     best: tuple[float, tuple[int, ...]] = (-float("inf"), ())
     for first in range(1, size):
-        shares = opened.logits(torch.tensor([[*ids, first]]))[0, 1:].detach().double().log_softmax(-1)
+        shares = (
+            opened.logits(torch.tensor([[*ids, first]]))[0, 1:].detach().double().log_softmax(-1)
+        )
         second = int(shares[1].argmax())
         tokens = (first,) if second == 0 else (first, second)
         best = max(best, (float(shares[0, first] + shares[1, second]), tokens))

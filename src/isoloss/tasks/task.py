@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -107,6 +107,24 @@ class TextTask(Task):
         Raises:
             DataError: another number of texts than of examples, or an empty reference.
         """
+
+    def baseline(self, name: str, examples: Sequence[Row]) -> list[str]:
+        """The texts of a baseline, one for each example.
+
+        Raises:
+            UsageError: the task has no baseline of that name.
+        """
+        known = self.baselines()
+        if name not in known:
+            raise UsageError(
+                f"the task {self.name} has no baseline {name!r}",
+                hint=f"It has: {', '.join(known) or 'none'}.",
+            )
+        return [known[name](example) for example in examples]
+
+    def baselines(self) -> Mapping[str, Callable[[Row], str]]:
+        """Answers that take no model, by name."""
+        return {}
 
     def evaluate(self, opened: OpenModel, examples: Sequence[Row]) -> TaskResult:
         """Generate an answer to each example and score it."""

@@ -1,0 +1,165 @@
+"""What `evaluate` was asked for, and where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from isoloss.cli._answer import Answer
+from isoloss.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from isoloss.tasks import Task, TaskResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The words of the command."""
+
+    model: str | None
+    task: str | None
+    data: tuple[str, ...]
+    columns: Mapping[str, str]
+    options: Mapping[str, str]
+    limit: int | None
+    predictions: Path | None
+    baseline: str | None
+    against: Path | None
+    output: Path | None
+    device: str
+    level: float
+    seed: int
+
+
+def listed() -> Answer:
+    """Every task: what it scores, what it reads, its options."""
+    from isoloss.tasks import TASKS, task_class
+
+    documents: dict[str, Any] = {}
+    lines: list[str] = []
+    for name in TASKS:
+        kind = task_class(name)
+        options = {
+            f.name: None if f.default is MISSING else f.default
+            for f in fields(kind)
+            if f.name not in ("level", "seed")
+        }
+        reads = [n + (" (optional)" if n in kind.optional else "") for n in kind.reads]
+        metrics = [metric.name for metric in kind.metrics]
+        documents[name] = {
+            "about": kind.about,
+            "kinds": list(kind.kinds),
+            "reads": {n: list(others) for n, others in kind.reads.items()},
+            "metrics": metrics,
+            "options": options,
+        }
+        told = ", ".join(f"{n}={value!r}" for n, value in options.items())
+        lines += [
+            f"{name}: {kind.about}",
+            f"  models   {', '.join(kind.kinds)}",
+            f"  reads    {', '.join(reads)}",
+            f"  metrics  {', '.join(metrics)}",
+            f"  --set    {told}",
+        ]
+    return Answer(document={"tasks": documents}, text="\n".join(lines))
+
+
+def evaluated(asked: Asked) -> Answer:
+    """Score, save, compare."""
+    from isoloss.tasks import TaskResult, compare_results, task_class, with_options
+
+    if asked.task is None:
+        raise UsageError("no task given", hint="Name one with --task; --list shows them all.")
+    if not asked.data:
+        raise UsageError("no examples given", hint="Name their file with --data.")
+    kind = task_class(asked.task)
+    options = _typed(kind, asked.options)
+    task = with_options(kind, {**options, "level": asked.level, "seed": asked.seed})
+    other = None if asked.against is None else TaskResult.load(asked.against)
+    result = _result(task, asked)
+    document = result.to_dict()
+    text = result.summary()
+    if other is not None:
+        metrics = {metric.name: metric for metric in kind.metrics}
+        compared = compare_results(other, result, metrics, seed=asked.seed)
+        document["compared_with"] = {
+            "model": other.model,
+            "metrics": [one.to_dict() for one in compared],
+        }
+        text += f"\n\nagainst {other.model}, on the same examples:\n" + "\n".join(
+            f"  {one.metric:<16} {one.first:.4g} -> {one.second:.4g}: {one.difference.value:+.4g}"
+            f" [{one.difference.low:+.4g}, {one.difference.high:+.4g}], p = {one.p_value:.3g}"
+            for one in compared
+        )
+    if asked.output is not None:
+        result.save(asked.output)
+        document["paths"] = {"result": str(asked.output)}
+        text += f"\n\nSaved {asked.output}"
+    return Answer(document=document, text=text)
+
+
+def _result(task: Task, asked: Asked) -> TaskResult:
+    """Of a model, of saved texts, or of a baseline: one of the three."""
+    from isoloss.cli._inputs import model_folder
+    from isoloss.tasks import TextTask, open_model
+
+    given = [x for x in (asked.model, asked.predictions, asked.baseline) if x is not None]
+    if len(given) != 1:
+        raise UsageError(
+            f"{len(given)} of MODEL, --predictions and --baseline are given", hint="Give one."
+        )
+    examples = task.read(asked.data, asked.columns, asked.limit)
+    if asked.model is not None:
+        folder = asked.model if asked.model.startswith("hf://") else model_folder(asked.model)
+        return task.evaluate(open_model(folder, device=asked.device), examples)
+    if not isinstance(task, TextTask):
+        raise UsageError(
+            f"the task {task.name} scores likelihoods, not texts", hint="Give a model."
+        )
+    if asked.predictions is not None:
+        return task.score(_lines(asked.predictions), examples, model=str(asked.predictions))
+    assert asked.baseline is not None
+    texts = task.baseline(asked.baseline, examples)
+    return task.score(texts, examples, model=f"baseline {asked.baseline}")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise NotFoundError(f"{path}: no such file", hint="Check the path.") from error
+    return text.removesuffix("\n").split("\n")
+
+
+def _typed(kind: type[Task], options: Mapping[str, str]) -> dict[str, Any]:
+    """Options of the command line as what the task's own defaults are.
+
+    Raises:
+        UsageError: a number or a truth value was expected.
+    """
+    known = {f.name: f for f in fields(kind)}
+    typed: dict[str, Any] = {}
+    for name, text in options.items():
+        field = known.get(name)
+        typed[name] = text if field is None else _value(name, text, str(field.type))
+    return typed
+
+
+def _value(name: str, text: str, kind: str) -> Any:
+    if text.lower() in ("none", "") and "None" in kind:
+        return None
+    try:
+        if kind.startswith("bool"):
+            return {"true": True, "false": False}[text.lower()]
+        if kind.startswith("int"):
+            return int(text)
+        if kind.startswith("float"):
+            return float(text)
+    except (KeyError, ValueError) as error:
+        wanted = kind.split(" ")[0].split("|")[0]
+        raise UsageError(f"--set {name} expects {wanted}, found {text!r}") from error
+    if kind.startswith("tuple"):
+        return tuple(part.encode().decode("unicode_escape") for part in text.split(",") if part)
+    return text.replace("\\n", "\n")

@@ -1,0 +1,92 @@
+"""`isoloss evaluate`: a model on a task, with intervals; two models side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isoloss.cli._answer import Answer
+from isoloss.cli._options import Json, Level, Map, Seed, new_app, pairs
+
+app = new_app()
+
+
+@app.command()
+def command(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL|STUDY",
+            help="A trained model, a study, or a folder of Hugging Face; nothing with"
+            " --predictions.",
+            show_default=False,
+        ),
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Which task; see --list.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Examples: .jsonl, .csv, .tsv, .parquet, SQuAD's .json, hf://… Repeatable.",
+        ),
+    ] = None,
+    map_: Map = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="An option of the task. Repeatable."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most examples.")] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Score these texts, a line each, instead of a model."),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Score a baseline of the task instead of a model.")
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="RESULT", help="Compare with a saved result, example by example."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="RESULT", help="Save the result, examples too."),
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show every task and its options.")] = (
+        False
+    ),
+    allow_code_execution: Annotated[
+        bool,
+        typer.Option("--allow-code-execution", help="Run code that the model wrote, isolated."),
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    level: Level = 0.9,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> Answer:
+    """Score a model on a task, with intervals over its examples."""
+    from isoloss.cli._evaluation import Asked, evaluated, listed
+
+    if list_:
+        return listed()
+    options = dict(pairs(set_, "--set"))
+    if allow_code_execution:
+        options["allow_code_execution"] = "true"
+    return evaluated(
+        Asked(
+            model=model,
+            task=task,
+            data=tuple(data or ()),
+            columns=pairs(map_, "--map"),
+            options=options,
+            limit=limit,
+            predictions=predictions,
+            baseline=baseline,
+            against=against,
+            output=output,
+            device=device,
+            level=level,
+            seed=seed,
+        )
+    )

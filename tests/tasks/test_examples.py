@@ -1,0 +1,115 @@
+"""Examples from files of every format, and from what is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from isoloss.errors import DataError, IsolossError, NotFoundError, UsageError
+from isoloss.tasks.examples import read_examples, texts_of
+
+WANTED = {"source": ("src",), "target": ("references",), "extra": ()}
+
+
+def read(path: Path, columns: dict[str, str] | None = None, **options: Any) -> list[dict[str, Any]]:
+    rows = read_examples([path], columns, wanted=WANTED, optional=("extra",), **options)
+    return [{k: v for k, v in row.items() if k != "place"} for row in rows]
+
+
+def test_every_format_gives_the_same(tmp_path: Path) -> None:
+    rows = [{"source": 'a "quoted"', "target": "é 中"}, {"source": "b", "target": "c"}]
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    (tmp_path / "x.json").write_text(json.dumps(rows), "utf-8")
+    frame = pd.DataFrame(rows)
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    frame.to_parquet(tmp_path / "x.parquet")
+    lines = ["source\ttarget", *("\t".join(row.values()) for row in rows)]
+    (tmp_path / "x.tsv").write_text("\n".join(lines), "utf-8")
+    for suffix in ("jsonl", "json", "csv", "parquet", "tsv"):
+        assert read(tmp_path / f"x.{suffix}") == rows, suffix
+
+
+def test_a_table_without_a_header_has_numbers(tmp_path: Path) -> None:
+    (tmp_path / "x.tsv").write_text("one\teins\tmore\ntwo\tzwei\tmore\n", "utf-8")
+    found = read(tmp_path / "x.tsv", {"source": "1", "target": "2"})
+    assert found == [{"source": "one", "target": "eins"}, {"source": "two", "target": "zwei"}]
+
+
+def test_other_names_and_a_map(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"src": "a", "zh": ["b", "c"]}\n' * 3, "utf-8")
+    assert (
+        read(tmp_path / "x.jsonl", {"target": "zh"}, limit=2)
+        == [{"source": "a", "target": ["b", "c"]}] * 2
+    )
+
+
+def test_squad(tmp_path: Path) -> None:
+    asked = {"question": "who?", "answers": [{"text": "me", "answer_start": 3}], "id": "1"}
+    page = {"title": "t", "paragraphs": [{"context": "it's me", "qas": [asked]}]}
+    (tmp_path / "x.json").write_text(json.dumps({"version": "1.1", "data": [page]}), "utf-8")
+    wanted = {"context": (), "question": (), "answers": (), "title": ()}
+    (row,) = read_examples([tmp_path / "x.json"], wanted=wanted)
+    assert row["context"] == "it's me"
+    assert row["answers"] == asked["answers"]
+    assert row["title"] == "t"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("x.jsonl", "{", "line 1: not JSON"),
+        ("x.jsonl", "[1]", "line 1: expected a JSON object"),
+        ("x.jsonl", '{"a": 1}', "row 1: no 'source'. Found: a"),
+        ("x.jsonl", '{"sorce": "x", "target": "y"}', "did you mean 'sorce'"),
+        ("x.jsonl", "\n\n", "no examples"),
+        ("x.csv", "source,target\na,b,c\n", "line 2: expected 2 cells"),
+        ("x.json", "{}", "expected a list of examples"),
+        ("x.json", '{"data": [{"paragraphs": [{}]}]}', "not as in SQuAD"),
+        ("x.txt", "a", "expected .jsonl"),
+        ("x.parquet", "PAR1", "not a Parquet file"),
+    ],
+)
+def test_files_that_are_not_what_they_say(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    (tmp_path / name).write_text(text, "utf-8")
+    with pytest.raises(DataError, match=message):
+        read(tmp_path / name)
+
+
+def test_no_such_file_or_column(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"source": "a", "target": "b"}', "utf-8")
+    with pytest.raises(NotFoundError, match="no such file") as caught:
+        read(tmp_path / "y.jsonl")
+    assert "x.jsonl" in caught.value.hint
+    with pytest.raises(UsageError, match="the task has no 'sauce'"):
+        read(tmp_path / "x.jsonl", {"sauce": "source"})
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=200), suffix=st.sampled_from(["jsonl", "json", "csv", "tsv"]))
+def test_junk_gives_clear_errors(tmp_path: Path, data: bytes, suffix: str) -> None:
+    path = tmp_path / f"junk.{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(IsolossError):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "texts"),
+    [("a", ["a"]), (["a", "b"], ["a", "b"]), ({"text": ["a"], "answer_start": [3]}, ["a"])],
+)
+def test_one_text_or_several(value: Any, texts: list[str]) -> None:
+    assert texts_of(value, "here") == texts
+
+
+@pytest.mark.parametrize("value", ["", " ", [], [""], None, 3, [3], {"text": []}, {}])
+def test_no_text(value: Any) -> None:
+    with pytest.raises(DataError, match="here: "):
+        texts_of(value, "here")
