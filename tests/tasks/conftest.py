@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from isoloss.architecture import config_for_width
 from isoloss.models import build_model
@@ -23,6 +23,7 @@ def letters() -> Tokenizer:
     entries = {name: number for number, name in enumerate([*SPECIAL, *CHARACTERS])}
     tokenizer = Tokenizer(models.BPE(vocab=entries, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.decoder = decoders.Fuse()
     tokenizer.add_special_tokens(SPECIAL)
     return tokenizer
 

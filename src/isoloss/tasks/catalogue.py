@@ -11,6 +11,9 @@ from isoloss.tasks.task import Task
 TASKS: dict[str, str] = {
     "perplexity": "isoloss.tasks.perplexity:Perplexity",
     "choices": "isoloss.tasks.choices:Choices",
+    "question-answering": "isoloss.tasks.answers:Answers",
+    "translation": "isoloss.tasks.translation:Translation",
+    "summarisation": "isoloss.tasks.summarisation:Summarisation",
 }
 
 

@@ -159,24 +159,27 @@ class TextTask(Task):
                 hint=f"It may name {', '.join(example)} in braces.",
             ) from error
 
-    def _prompts(self, opened: OpenModel, examples: Sequence[Row]) -> tuple[list[str], int]:
-        """The prompts, cut to what the model reads, and how many were cut.
+    def _prompts(
+        self, opened: OpenModel, examples: Sequence[Row]
+    ) -> tuple[list[str | list[int]], int]:
+        """Tokens of the prompts, cut to what the model reads, and how many were cut.
 
         A source loses its end; a decoder's prompt its beginning, so that the question stays.
         """
         pairs = opened.kind == "encoder_decoder"
-        prompts, cut = [], 0
+        prompts: list[str | list[int]] = []
+        cut = 0
         room = opened.source_length if pairs else max(1, opened.context_length - self.max_tokens)
         for example in examples:
             text = str(example[self.source_name]) if pairs else self.prompt(example)
             ids = opened.encode(text)
             if len(ids) > room:
                 cut += 1
-                text = opened.decode(ids[:room] if pairs else ids[-room:])
-            prompts.append(text)
+                ids = ids[:room] if pairs else ids[-room:]
+            prompts.append(ids)
         return prompts, cut
 
-    def _generate(self, opened: OpenModel, prompts: list[str]) -> list[Generation]:
+    def _generate(self, opened: OpenModel, prompts: list[str | list[int]]) -> list[Generation]:
         settings = GenerationSettings(
             temperature=0.0,
             max_tokens=self.max_tokens,

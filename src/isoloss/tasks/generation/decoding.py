@@ -26,7 +26,7 @@ _LONGEST_CHARACTER = 4
 
 def generate(
     opened: OpenModel,
-    prompts: Sequence[str],
+    prompts: Sequence[str | list[int]],
     settings: GenerationSettings | None = None,
     *,
     batch_rows: int = BATCH_ROWS,
@@ -39,7 +39,7 @@ def generate(
 
     Args:
         opened: a decoder or encoder-decoder.
-        prompts: texts, in any number.
+        prompts: texts, or token ids, in any number.
         settings: how tokens are chosen; sampled as they are when None.
         batch_rows: prompts at a time; with beams, each takes that many rows.
         on_text: told pieces of text as they come (not with beams).
@@ -52,13 +52,14 @@ def generate(
     if batch_rows < 1:
         raise UsageError(f"batch_rows must be positive, found {batch_rows}")
     opened.require("decoder", "encoder_decoder", what="generation")
-    encoded = [opened.encode(prompt) for prompt in prompts]
+    encoded = [opened.encode(p) if isinstance(p, str) else list(p) for p in prompts]
+    texts = [p if isinstance(p, str) else opened.decode(p) for p in prompts]
     # Alike lengths together: less padding. Each text is its own, so the order changes nothing.
     order = sorted(range(len(prompts)), key=lambda index: len(encoded[index]))
     found: dict[int, Generation] = {}
     for first in range(0, len(order), batch_rows):
         rows = order[first : first + batch_rows]
-        batch = [_Row(index=index, prompt=prompts[index], ids=encoded[index]) for index in rows]
+        batch = [_Row(index=index, prompt=texts[index], ids=encoded[index]) for index in rows]
         with torch.inference_mode():
             found |= _generate(opened, batch, settings, on_text)
     return [found[index] for index in range(len(prompts))]
