@@ -235,7 +235,7 @@ def test_models_of_both_kinds_answer(
     ]
     result = kind.evaluate(opened, examples)
     assert result.n_examples == 2
-    assert all(len(one["output"]) <= 6 for one in result.outputs)
+    assert all(isinstance(one["output"], str) for one in result.outputs)
     assert "1 of 2 inputs were longer than the model reads" in result.notes
     with pytest.raises(UsageError, match="needs a model of kind decoder or encoder-decoder"):
         kind.evaluate(opened_random("encoder"), examples)
