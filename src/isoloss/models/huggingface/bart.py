@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 
 from isoloss.architecture import TransformerConfig, family_options
+from isoloss.architecture.hub_configs import BART_OFFSET, HUB_TABLES, bart_values
 from isoloss.errors import UsageError
-from isoloss.models.huggingface.classic import NEEDS, linear, norm, uneven_heads
+from isoloss.models.huggingface.classic import linear, norm
 from isoloss.models.huggingface.family import (
-    ACTIVATIONS,
-    LAYERNORM_EPS,
     Family,
     Values,
     given,
@@ -27,7 +26,6 @@ from isoloss.models.huggingface.family import (
 )
 from isoloss.models.huggingface.pieces import Piece, State, inward, names_of, outward, without
 
-OFFSET = 2
 _BIAS = "final_logits_bias"
 _SHARED = "model.shared.weight"
 _COPIES = ("model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight")
@@ -82,40 +80,18 @@ def _block(config: TransformerConfig, side: str, index: int) -> list[Piece]:
 def to_theirs(config: TransformerConfig, ours: Mapping[str, Tensor]) -> tuple[Values, State]:
     """A config and weights of ours as theirs."""
     longest = max(config.context_length, config.longest_source)
-    values: Values = {
-        "model_type": "bart",
-        "architectures": ["BartForConditionalGeneration"],
-        "vocab_size": config.vocab_size,
-        "d_model": config.d_model,
-        "encoder_layers": config.n_encoder_layer,
-        "decoder_layers": config.n_layer,
-        "encoder_attention_heads": config.n_head,
-        "decoder_attention_heads": config.n_head,
-        "encoder_ffn_dim": config.d_ff,
-        "decoder_ffn_dim": config.d_ff,
-        "activation_function": ACTIVATIONS[config.activation],
-        "dropout": config.dropout,
-        "attention_dropout": config.dropout,
-        "activation_dropout": 0.0,
-        "max_position_embeddings": longest,
-        "scale_embedding": False,
-        "is_encoder_decoder": True,
-        "tie_word_embeddings": config.tied_embeddings,
-        "decoder_start_token_id": None,
-        "forced_eos_token_id": None,
-    }
     theirs = outward(pieces(config), ours)
     for side in _SIDES:
         table = theirs[_places(side)]
-        padded = torch.zeros(longest + OFFSET, config.d_model)
-        padded[OFFSET : OFFSET + len(table)] = table
+        padded = torch.zeros(longest + BART_OFFSET, config.d_model)
+        padded[BART_OFFSET : BART_OFFSET + len(table)] = table
         theirs[_places(side)] = padded
     if not config.tied_embeddings:
         theirs |= {name: theirs[_SHARED].clone() for name in _COPIES}
     bias = ours.get("head.bias")
     blank = torch.zeros(config.vocab_size)
     theirs[_BIAS] = (blank if bias is None else bias.detach().clone())[None]
-    return values, theirs
+    return bart_values(config), theirs
 
 
 def to_ours(values: Values, theirs: Mapping[str, Tensor]) -> tuple[TransformerConfig, State]:
@@ -134,7 +110,7 @@ def to_ours(values: Values, theirs: Mapping[str, Tensor]) -> tuple[TransformerCo
     ours = inward(table, theirs)
     refuse_rest(without(theirs, names_of(table), (_BIAS, "lm_head.weight", *_COPIES)))
     for side in _SIDES:
-        ours[f"{side}.positions"] = ours[f"{side}.positions"][OFFSET:].clone()
+        ours[f"{side}.positions"] = ours[f"{side}.positions"][BART_OFFSET:].clone()
     if bias is not None and biased:
         ours["head.bias"] = bias[0].float()
     if config.tied_embeddings:
@@ -179,19 +155,4 @@ def _config(values: Values, *, head_bias: bool) -> TransformerConfig:
     )
 
 
-BART = Family(
-    name="bart",
-    model_types=("bart",),
-    auto_class="AutoModelForSeq2SeqLM",
-    needs={
-        **NEEDS,
-        "kind": ("encoder_decoder",),
-        "norm_position": ("post",),
-        "norm_eps": (None, LAYERNORM_EPS),
-        "embedding_norm": (True,),
-        "head_transform": (False,),
-    },
-    outward=to_theirs,
-    inward=to_ours,
-    obstacles=uneven_heads,
-)
+BART = Family(hub=HUB_TABLES["bart"], model_types=("bart",), outward=to_theirs, inward=to_ours)

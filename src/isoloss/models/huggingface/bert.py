@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from isoloss.architecture import TransformerConfig, family_options
-from isoloss.models.huggingface.classic import NEEDS, linear, norm, uneven_heads
+from isoloss.architecture.hub_configs import HUB_TABLES, TOKEN_TYPES, bert_values
+from isoloss.models.huggingface.classic import linear, norm
 from isoloss.models.huggingface.family import (
-    ACTIVATIONS,
-    LAYERNORM_EPS,
     Family,
     Values,
     given,
@@ -26,7 +25,6 @@ from isoloss.models.huggingface.family import (
 )
 from isoloss.models.huggingface.pieces import Piece, State, inward, names_of, outward, without
 
-TOKEN_TYPES = 2
 _WORDS = "bert.embeddings.word_embeddings.weight"
 _PLACES = "bert.embeddings.position_embeddings.weight"
 _TYPES = "bert.embeddings.token_type_embeddings.weight"
@@ -72,27 +70,11 @@ def pieces(config: TransformerConfig) -> list[Piece]:
 
 def to_theirs(config: TransformerConfig, ours: Mapping[str, Tensor]) -> tuple[Values, State]:
     """A config and weights of ours as theirs."""
-    values: Values = {
-        "model_type": "bert",
-        "architectures": ["BertForMaskedLM"],
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.d_model,
-        "intermediate_size": config.d_ff,
-        "num_hidden_layers": config.n_layer,
-        "num_attention_heads": config.n_head,
-        "hidden_act": ACTIVATIONS[config.activation],
-        "hidden_dropout_prob": config.dropout,
-        "attention_probs_dropout_prob": config.dropout,
-        "max_position_embeddings": config.context_length,
-        "type_vocab_size": TOKEN_TYPES,
-        "layer_norm_eps": LAYERNORM_EPS if config.norm_eps is None else config.norm_eps,
-        "tie_word_embeddings": config.tied_embeddings,
-    }
     theirs = outward(pieces(config), ours)
     theirs[_TYPES] = torch.zeros(TOKEN_TYPES, config.d_model)
     # Where embeddings are not tied, transformers keeps a bias of the output map beside this one.
     theirs[f"{_DECODER}.bias"] = theirs["cls.predictions.bias"].clone()
-    return values, theirs
+    return bert_values(config), theirs
 
 
 def to_ours(values: Values, theirs: Mapping[str, Tensor]) -> tuple[TransformerConfig, State]:
@@ -143,18 +125,4 @@ def _config(values: Values) -> TransformerConfig:
     )
 
 
-BERT = Family(
-    name="bert",
-    model_types=("bert",),
-    auto_class="AutoModelForMaskedLM",
-    needs={
-        **NEEDS,
-        "kind": ("encoder",),
-        "norm_position": ("post",),
-        "embedding_norm": (True,),
-        "head_transform": (True,),
-    },
-    outward=to_theirs,
-    inward=to_ours,
-    obstacles=uneven_heads,
-)
+BERT = Family(hub=HUB_TABLES["bert"], model_types=("bert",), outward=to_theirs, inward=to_ours)

@@ -4,30 +4,7 @@ everywhere, learned positions, even heads.
 
 from __future__ import annotations
 
-from typing import Any
-
-from isoloss.architecture import TransformerConfig
-from isoloss.models.huggingface.family import ACTIVATIONS
 from isoloss.models.huggingface.pieces import Piece
-
-NEEDS: dict[str, tuple[Any, ...]] = {
-    "norm": ("layernorm",),
-    "positions": ("learned",),
-    "activation": tuple(ACTIVATIONS),
-    "qk_norm": ("none",),
-    "window": (None,),
-    "n_expert": (0,),
-}
-
-
-def uneven_heads(config: TransformerConfig) -> list[str]:
-    """Heads that the classic families do not have: shared ones, or of a width of their own."""
-    found = []
-    if config.kv_heads != config.n_head:
-        found.append(f"n_kv_head={config.n_kv_head!r}")
-    if config.head_dim * config.n_head != config.d_model:
-        found.append(f"head_width={config.head_width!r}")
-    return found
 
 
 def linear(ours: str, *theirs: str, rows: tuple[int, ...], transposed: bool = False) -> list[Piece]:

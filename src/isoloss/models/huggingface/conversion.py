@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from isoloss.architecture import TransformerConfig
+from isoloss.architecture.hub_configs import hub_family
 from isoloss.errors import DataError, UsageError
 from isoloss.models.huggingface.bart import BART
 from isoloss.models.huggingface.bert import BERT
@@ -33,20 +34,7 @@ def family_for(config: TransformerConfig) -> Family:
     Raises:
         UsageError: there is none; the options in the way of the nearest one are named.
     """
-    ways = {name: family.in_the_way(config) for name, family in HUB_FAMILIES.items()}
-    for name, obstacles in ways.items():
-        if not obstacles:
-            return HUB_FAMILIES[name]
-
-    def distance(name: str) -> tuple[bool, int]:
-        return config.kind not in HUB_FAMILIES[name].needs["kind"], len(ways[name])
-
-    nearest = min(ways, key=distance)
-    raise UsageError(
-        f"no model of Hugging Face computes what this {config.kind.replace('_', '-')} does:"
-        f" {nearest}, the nearest, does not have {', '.join(ways[nearest])}",
-        hint=f"Families that can be exported: {', '.join(HUB_FAMILIES)}.",
-    )
+    return HUB_FAMILIES[hub_family(config).name]
 
 
 def to_huggingface(model: LanguageModel) -> tuple[Values, State]:

@@ -1,32 +1,22 @@
-"""What a family of models in Hugging Face is, and what of a config of ours it cannot say."""
+"""What the weights of a family in Hugging Face are, and how its configs are read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from isoloss.architecture import TransformerConfig
+from isoloss.architecture.hub_configs import ACTIVATIONS, HubFamily, HubValues
 from isoloss.errors import DataError, UsageError
 from isoloss.models.huggingface.pieces import State
 
-Values = dict[str, Any]
+Values = HubValues
 """The content of a `config.json`."""
 
-ACTIVATIONS = {
-    "gelu": "gelu",
-    "gelu_tanh": "gelu_pytorch_tanh",
-    "relu": "relu",
-    "relu2": "relu2",
-    "silu": "silu",
-}
-"""Our names of plain activations → theirs."""
 _OTHER_NAMES = {"gelu_new": "gelu_tanh", "swish": "silu"}
-RMSNORM_EPS = 1.1920928955078125e-07
-"""What PyTorch adds in float32 where a config of ours names nothing (`torch.finfo`)."""
-LAYERNORM_EPS = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,40 +24,26 @@ class Family:
     """A family, and the way there and back.
 
     Attributes:
-        name: as in `--family`.
+        hub: what of a config of ours it can say, and how.
         model_types: `model_type` of the configs that are read.
-        auto_class: the class of `transformers` that loads what is written.
-        needs: option → the values that the family has, of those it does not have all of.
-        obstacles: what else is in the way, in words.
         outward: our config and weights → theirs.
         inward: theirs → ours.
     """
 
-    name: str
+    hub: HubFamily
     model_types: tuple[str, ...]
-    auto_class: str
-    needs: Mapping[str, tuple[Any, ...]]
     outward: Callable[[TransformerConfig, Mapping[str, Tensor]], tuple[Values, State]]
     inward: Callable[[Values, Mapping[str, Tensor]], tuple[TransformerConfig, State]]
-    obstacles: Callable[[TransformerConfig], list[str]] = field(default=lambda _: [])
 
-    def in_the_way(self, config: TransformerConfig) -> list[str]:
-        """Options of a config that this family has no counterpart for, with their values."""
-        options = [
-            f"{name}={getattr(config, name)!r}"
-            for name, allowed in self.needs.items()
-            if getattr(config, name) not in allowed
-        ]
-        return options + ([] if options else self.obstacles(config))
+    @property
+    def name(self) -> str:
+        """As in `--family`."""
+        return self.hub.name
 
-
-def rotary_values(config: TransformerConfig) -> Values:
-    """Plain rotary positions, for transformers 4 and 5."""
-    theta = config.rotary_base
-    return {
-        "rope_theta": theta,
-        "rope_parameters": {"rope_type": "default", "rope_theta": theta},
-    }
+    @property
+    def auto_class(self) -> str:
+        """The class of `transformers` that loads what is written."""
+        return self.hub.auto_class
 
 
 def rotary_base(values: Values) -> float:

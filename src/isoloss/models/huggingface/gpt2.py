@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from isoloss.architecture import TransformerConfig, family_options
-from isoloss.models.huggingface.classic import NEEDS, linear, norm, uneven_heads
+from isoloss.architecture.hub_configs import HUB_TABLES, LAYERNORM_EPS, gpt2_values
+from isoloss.models.huggingface.classic import linear, norm
 from isoloss.models.huggingface.family import (
-    ACTIVATIONS,
-    LAYERNORM_EPS,
     Family,
     Values,
     given,
@@ -52,23 +51,7 @@ def pieces(config: TransformerConfig) -> list[Piece]:
 
 def to_theirs(config: TransformerConfig, ours: Mapping[str, Tensor]) -> tuple[Values, State]:
     """A config and weights of ours as theirs."""
-    values: Values = {
-        "model_type": "gpt2",
-        "architectures": ["GPT2LMHeadModel"],
-        "vocab_size": config.vocab_size,
-        "n_positions": config.context_length,
-        "n_embd": config.d_model,
-        "n_layer": config.n_layer,
-        "n_head": config.n_head,
-        "n_inner": config.d_ff,
-        "activation_function": ACTIVATIONS[config.activation],
-        "resid_pdrop": config.dropout,
-        "embd_pdrop": config.dropout,
-        "attn_pdrop": config.dropout,
-        "layer_norm_epsilon": LAYERNORM_EPS if config.norm_eps is None else config.norm_eps,
-        "tie_word_embeddings": config.tied_embeddings,
-    }
-    return values, outward(pieces(config), ours)
+    return gpt2_values(config), outward(pieces(config), ours)
 
 
 def to_ours(values: Values, theirs: Mapping[str, Tensor]) -> tuple[TransformerConfig, State]:
@@ -122,19 +105,4 @@ def _config(values: Values) -> TransformerConfig:
     )
 
 
-GPT2 = Family(
-    name="gpt2",
-    model_types=("gpt2",),
-    auto_class="AutoModelForCausalLM",
-    needs={
-        **NEEDS,
-        "kind": ("decoder",),
-        "norm_position": ("pre",),
-        "embedding_norm": (False,),
-        "head_bias": (False,),
-        "head_transform": (False,),
-    },
-    outward=to_theirs,
-    inward=to_ours,
-    obstacles=uneven_heads,
-)
+GPT2 = Family(hub=HUB_TABLES["gpt2"], model_types=("gpt2",), outward=to_theirs, inward=to_ours)

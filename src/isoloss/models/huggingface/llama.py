@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor
 
 from isoloss.architecture import TransformerConfig, family_options
+from isoloss.architecture.hub_configs import HUB_TABLES, RMSNORM_EPS, llama_values
 from isoloss.errors import UsageError
 from isoloss.models.huggingface.family import (
-    RMSNORM_EPS,
     Family,
     Values,
     given,
@@ -21,29 +20,11 @@ from isoloss.models.huggingface.family import (
     refuse,
     refuse_rest,
     rotary_base,
-    rotary_values,
     shared_heads,
 )
 from isoloss.models.huggingface.pieces import Piece, State, inward, names_of, outward, without
 
-_CLASSES = {
-    "llama": "LlamaForCausalLM",
-    "mistral": "MistralForCausalLM",
-    "qwen2": "Qwen2ForCausalLM",
-    "qwen3": "Qwen3ForCausalLM",
-}
 _BUFFERS = ("rotary_emb.inv_freq", "lm_head.weight")
-_NEEDS: dict[str, tuple[Any, ...]] = {
-    "kind": ("decoder",),
-    "norm": ("rmsnorm",),
-    "norm_position": ("pre",),
-    "embedding_norm": (False,),
-    "positions": ("rotary",),
-    "activation": ("swiglu",),
-    "head_bias": (False,),
-    "head_transform": (False,),
-    "n_expert": (0,),
-}
 
 
 def pieces(config: TransformerConfig) -> list[Piece]:
@@ -92,54 +73,7 @@ def _stacked(ours: str, theirs: tuple[str, ...], rows: tuple[int, ...], kind: st
 
 def to_theirs(config: TransformerConfig, ours: Mapping[str, Tensor]) -> tuple[Values, State]:
     """A config and weights of ours as theirs."""
-    kind = _model_type(config)
-    values: Values = {
-        "model_type": kind,
-        "architectures": [_CLASSES[kind]],
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.d_model,
-        "intermediate_size": config.d_ff,
-        "num_hidden_layers": config.n_layer,
-        "num_attention_heads": config.n_head,
-        "num_key_value_heads": config.kv_heads,
-        "head_dim": config.head_dim,
-        "hidden_act": "silu",
-        "max_position_embeddings": config.context_length,
-        "rms_norm_eps": RMSNORM_EPS if config.norm_eps is None else config.norm_eps,
-        "tie_word_embeddings": config.tied_embeddings,
-        **rotary_values(config),
-    }
-    if kind == "llama":
-        values |= dict.fromkeys(("attention_bias", "mlp_bias"), config.biases == "all")
-    if kind == "mistral":
-        values["sliding_window"] = config.window
-    if kind.startswith("qwen"):
-        # Layers from `max_window_layers` on have the window: here all or none.
-        values |= {
-            "use_sliding_window": config.window is not None,
-            "sliding_window": config.window,
-            "max_window_layers": 0 if config.window else config.n_layer,
-        }
-    return values, outward(pieces(config), ours)
-
-
-def _model_type(config: TransformerConfig) -> str:
-    if config.qk_norm == "weighted":
-        return "qwen3"
-    if config.biases == "qkv":
-        return "qwen2"
-    return "mistral" if config.window else "llama"
-
-
-def _obstacles(config: TransformerConfig) -> list[str]:
-    uneven = config.d_model % config.n_head != 0
-    if config.biases == "all" and config.window:
-        return [f"window={config.window!r} with biases='all'"]
-    if config.biases == "qkv" and config.head_width is not None:
-        return [f"head_width={config.head_width!r} with biases='qkv'"]
-    if uneven:
-        return [f"n_head={config.n_head} that does not divide d_model={config.d_model}"]
-    return []
+    return llama_values(config), outward(pieces(config), ours)
 
 
 def to_ours(values: Values, theirs: Mapping[str, Tensor]) -> tuple[TransformerConfig, State]:
@@ -216,19 +150,9 @@ def _window(values: Values, kind: str) -> int | None:
 
 
 LLAMA = Family(
-    name="llama",
+    hub=HUB_TABLES["llama"],
     model_types=("llama", "mistral", "qwen2"),
-    auto_class="AutoModelForCausalLM",
-    needs={**_NEEDS, "qk_norm": ("none",)},
-    outward=to_theirs,
-    inward=to_ours,
-    obstacles=_obstacles,
-)
-QWEN3 = Family(
-    name="qwen3",
-    model_types=("qwen3",),
-    auto_class="AutoModelForCausalLM",
-    needs={**_NEEDS, "qk_norm": ("weighted",), "biases": ("none",)},
     outward=to_theirs,
     inward=to_ours,
 )
+QWEN3 = Family(hub=HUB_TABLES["qwen3"], model_types=("qwen3",), outward=to_theirs, inward=to_ours)

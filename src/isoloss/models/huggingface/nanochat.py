@@ -29,9 +29,8 @@ import torch
 from torch import Tensor
 
 from isoloss.architecture import TransformerConfig
+from isoloss.architecture.hub_configs import HUB_TABLES, RMSNORM_EPS, nanochat_values
 from isoloss.models.huggingface.family import (
-    ACTIVATIONS,
-    RMSNORM_EPS,
     Family,
     Values,
     given,
@@ -41,7 +40,6 @@ from isoloss.models.huggingface.family import (
     refuse,
     refuse_rest,
     rotary_base,
-    rotary_values,
     shared_heads,
 )
 from isoloss.models.huggingface.pieces import Piece, State, inward, names_of, outward, without
@@ -84,33 +82,12 @@ def to_theirs(config: TransformerConfig, ours: Mapping[str, Tensor]) -> tuple[Va
         theirs[k] = wide_keys(theirs[k] * grown, config.head_dim, width)
         theirs[v] = _heads(theirs[v], config.head_dim, width)
         theirs[o] = _heads(theirs[o].T, config.head_dim, width).T.contiguous()
-    return _values(config, width), theirs
+    return nanochat_values(config, width), theirs
 
 
 def _eps_ratio(config: TransformerConfig) -> float:
     """Epsilon of the norms of the residual stream, over that of our queries and keys."""
     return 1.0 if config.norm_eps is None else config.norm_eps / RMSNORM_EPS
-
-
-def _values(config: TransformerConfig, width: int) -> Values:
-    return {
-        "model_type": "nanochat",
-        "architectures": ["NanoChatForCausalLM"],
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.d_model,
-        "intermediate_size": config.d_ff,
-        "num_hidden_layers": config.n_layer,
-        "num_attention_heads": config.n_head,
-        "num_key_value_heads": config.kv_heads,
-        "head_dim": width,
-        "hidden_act": ACTIVATIONS[config.activation],
-        "max_position_embeddings": config.context_length,
-        "rms_norm_eps": RMSNORM_EPS if config.norm_eps is None else config.norm_eps,
-        "final_logit_softcapping": None,
-        "attention_bias": False,
-        "tie_word_embeddings": config.tied_embeddings,
-        **rotary_values(config),
-    }
 
 
 def widened(width: int, scales: Tensor) -> int:
@@ -201,24 +178,5 @@ def to_ours(values: Values, theirs: Mapping[str, Tensor]) -> tuple[TransformerCo
 
 
 NANOCHAT = Family(
-    name="nanochat",
-    model_types=("nanochat",),
-    auto_class="AutoModelForCausalLM",
-    needs={
-        "kind": ("decoder",),
-        "norm": ("rmsnorm",),
-        "norm_position": ("pre",),
-        "norm_weights": (False,),
-        "embedding_norm": (True,),
-        "positions": ("rotary",),
-        "activation": tuple(ACTIVATIONS),
-        "qk_norm": ("scaled",),
-        "window": (None,),
-        "biases": ("none",),
-        "head_bias": (False,),
-        "head_transform": (False,),
-        "n_expert": (0,),
-    },
-    outward=to_theirs,
-    inward=to_ours,
+    hub=HUB_TABLES["nanochat"], model_types=("nanochat",), outward=to_theirs, inward=to_ours
 )
