@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -42,6 +44,65 @@ def cjk_font() -> str:
         for path in sorted(folder.rglob("*CJK*")):
             return str(path)
     absent("fonts", "there is no font with Chinese characters on this machine")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Callable[[str], str]]:
+    """A PostgreSQL server of this session's own; makes an empty schema and gives its URL."""
+    pytest.importorskip("psycopg", reason="the extra [postgres] is not installed")
+    binaries = _postgresql_binaries()
+    if binaries is None:
+        absent("postgres", "there is no PostgreSQL server on this machine")
+    # Not pytest's folder: the server runs as another user, and a socket's path is short.
+    folder = Path(tempfile.mkdtemp(prefix="isoloss-pg-", dir="/tmp"))
+    who = _other_user(folder)
+
+    def call(name: str, *words: str) -> None:
+        done = subprocess.run(
+            [str(binaries / name), *words],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            timeout=120, check=False, cwd=folder, **who,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    data = str(folder / "data")
+    call("initdb", "-D", data, "-U", "isoloss", "-A", "trust", "-E", "UTF8", "--no-sync")
+    options = f"-k {folder} -c listen_addresses= -c fsync=off"
+    call("pg_ctl", "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "start")
+
+    def schema(name: str) -> str:
+        import psycopg
+
+        with psycopg.connect(
+            host=str(folder), user="isoloss", dbname="postgres", autocommit=True
+        ) as connection:
+            connection.execute(f'CREATE SCHEMA "{name}"'.encode())
+        return f"postgresql://isoloss@/postgres?host={folder}&options=-csearch_path%3D{name}"
+
+    try:
+        yield schema
+    finally:
+        call("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+        shutil.rmtree(folder)
+
+
+def _postgresql_binaries() -> Path | None:
+    """The folder of initdb and pg_ctl: on the path, or where Debian puts them."""
+    found = shutil.which("initdb")
+    if found is not None:
+        return Path(found).parent
+    places = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return places[-1].parent if places else None
+
+
+def _other_user(folder: Path) -> dict[str, Any]:
+    """Who runs the server: PostgreSQL refuses to be root."""
+    if os.getuid() != 0:
+        return {}
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    user = "postgres" if "postgres" in names else "nobody"
+    shutil.chown(folder, user)
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
 @pytest.fixture(scope="session")

@@ -34,20 +34,33 @@ if TYPE_CHECKING:
     from isoloss.fitting import fit_groups as fit_groups
     from isoloss.fitting import fit_power as fit_power
     from isoloss.fitting import isoflop as isoflop
+    from isoloss.fitting.reproducing import reproduce as reproduce
     from isoloss.laws import Law as Law
     from isoloss.laws import get_law as get_law
+    from isoloss.planning import Design as Design
     from isoloss.planning import Plan as Plan
+    from isoloss.planning import design as design
     from isoloss.planning import plan as plan
     from isoloss.runs import Runs as Runs
     from isoloss.runs import RunStore as RunStore
+    from isoloss.runs import check_runs as check_runs
     from isoloss.runs import example_runs as example_runs
+    from isoloss.runs import export_runs as export_runs
+    from isoloss.runs import huggingface_callback as huggingface_callback
+    from isoloss.runs import import_runs as import_runs
     from isoloss.runs import ledger as ledger
+    from isoloss.runs import lightning_callback as lightning_callback
+    from isoloss.runs import published as published
+    from isoloss.runs import published_tables as published_tables
     from isoloss.runs import record as record
+    from isoloss.runs import record_all as record_all
+    from isoloss.runs import validate_rows as validate_rows
 
 __version__ = "0.1.0"
 
 _HOME = {
     "ArmComparison": "isoloss.fitting",
+    "Design": "isoloss.planning",
     "Fit": "isoloss.fitting",
     "FitTable": "isoloss.fitting",
     "IsolossError": "isoloss.errors",
@@ -58,6 +71,7 @@ _HOME = {
     "Runs": "isoloss.runs",
     "compare": "isoloss.fitting",
     "compare_arms": "isoloss.fitting",
+    "design": "isoloss.planning",
     "envelope": "isoloss.fitting",
     "example_runs": "isoloss.runs",
     "fit": "isoloss.fitting",
@@ -69,11 +83,22 @@ _HOME = {
     "isoflop": "isoloss.fitting",
     "ledger": "isoloss.runs",
     "plan": "isoloss.planning",
+    "published": "isoloss.runs",
+    "published_tables": "isoloss.runs",
     "record": "isoloss.runs",
+    "check_runs": "isoloss.runs",
+    "export_runs": "isoloss.runs",
+    "huggingface_callback": "isoloss.runs",
+    "import_runs": "isoloss.runs",
+    "lightning_callback": "isoloss.runs",
+    "record_all": "isoloss.runs",
+    "reproduce": "isoloss.fitting.reproducing",
+    "validate_rows": "isoloss.runs",
 }
 
 __all__ = [
     "ArmComparison",
+    "Design",
     "Fit",
     "FitTable",
     "IsolossError",
@@ -83,20 +108,31 @@ __all__ = [
     "RunStore",
     "Runs",
     "__version__",
+    "check_runs",
     "compare",
     "compare_arms",
+    "design",
     "envelope",
     "example_runs",
+    "export_runs",
     "fit",
     "fit_chain",
     "fit_curves",
     "fit_groups",
     "fit_power",
     "get_law",
+    "huggingface_callback",
+    "import_runs",
     "isoflop",
     "ledger",
+    "lightning_callback",
     "plan",
+    "published",
+    "published_tables",
     "record",
+    "record_all",
+    "reproduce",
+    "validate_rows",
 ]
 
 

@@ -15,8 +15,13 @@ from scipy.optimize import minimize_scalar
 from isoloss.architecture import config_for_width, count_parameters, training_flops
 from isoloss.errors import UntrustedError, UsageError
 from isoloss.planning import plan
-from isoloss.planning.allocation import chinchilla_columns, closed_form, numeric_optimum
-from isoloss.planning.sources import read_source
+from isoloss.planning.allocation import searched
+from isoloss.planning.candidates import sizes_to_choose
+from isoloss.planning.chinchilla_optimum import chinchilla_columns, closed_form
+from isoloss.planning.goals import Spend
+from isoloss.planning.limits import Limits
+from isoloss.planning.search import Search
+from isoloss.planning.sources import Setting, read_source
 
 MakeFit = Callable[..., Any]
 
@@ -44,10 +49,16 @@ def test_closed_form_is_the_minimum(
 @pytest.mark.parametrize("name", ["hoffmann", "hoffmann-unrounded", "epoch"])
 def test_search_agrees_with_the_closed_form(name: str, flops: float) -> None:
     source = read_source(f"published:{name}")
-    columns = chinchilla_columns(source)
-    assert columns == [0, 1, 2, 3, 4]
-    n, d, loss = closed_form(source.theta, flops)
-    found = numeric_optimum(source, flops, vocab_size=1)
+    (belief,) = source.beliefs
+    assert chinchilla_columns(belief) == [0, 1, 2, 3, 4]
+    n, d, loss = closed_form(belief.theta, flops)
+    search = Search(
+        source=source,
+        candidates=sizes_to_choose(flops, vocab_size=1, convention="6nd_total"),
+        setting=Setting(n_convention="params_total", vocab_size=1),
+        limits=Limits(),
+    )
+    found = searched(search, Spend(flops=flops))
     assert found.edge == ""
     assert found.n == pytest.approx(n, rel=1e-5)
     assert found.d == pytest.approx(d, rel=1e-5)
@@ -60,7 +71,7 @@ def test_a_law_that_only_shares_the_names_is_searched(make_fit: MakeFit, make_la
         return e + (a / data["N"] ** alpha + b / data["D"] ** beta) ** 0.8 + 1e-12 * data["N"]
 
     fit = make_fit(law=make_law(function=skewed), family={}, n_convention="params_total")
-    assert chinchilla_columns(read_source(fit)) is None
+    assert chinchilla_columns(read_source(fit).beliefs[0]) is None
     found = plan(fit, flops=1e20)
 
     def loss(log_n: float) -> float:

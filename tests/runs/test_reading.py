@@ -264,3 +264,16 @@ def test_reading_real_tables(shared_data: Path) -> None:
     assert (len(runs), len(kept), len(kept.used())) == (245, 245, 240)
     with pytest.raises(DataError, match="did you mean 'params'"):
         Runs.read(path)
+
+
+def test_a_polars_frame_is_taken() -> None:
+    polars = pytest.importorskip("polars", reason="Polars is not installed")
+    rows = [
+        {"run_id": "a", "params_total": 1_000_000, "tokens": 2e7, "loss": 3.5, "seed": None},
+        {"run_id": "b", "params_total": 2_000_000, "tokens": 2e7, "loss": None, "status": "failed"},
+    ]
+    frame = polars.DataFrame(rows)
+    assert Runs.from_frame(frame).hash() == Runs.from_rows(rows).hash()
+    renamed = frame.rename({"tokens": "D (B)"}).with_columns(polars.col("D (B)") / 1e9)
+    again = Runs.from_frame(renamed, columns={"D (B)": "tokens:1e9"})
+    assert again.vector("D").tolist() == [2e7]

@@ -280,3 +280,15 @@ def test_importing_is_quick_and_needs_no_pytorch(python: Any) -> None:
     heavy = ("numpy", "pandas", "pyarrow", "sqlalchemy", "torch")
     done = python(f"import isoloss.runs\nassert not set({heavy!r}) & set(sys.modules)")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_summary_shows_groups_seeds_and_trunks() -> None:
+    runs = table(*(row(i // 2, run_id=str(i), seed=i % 2, parent_id=f"t{i // 3}",
+                       group="ab"[i % 2]) for i in range(6)))  # fmt: skip
+    text = runs.summary()
+    assert "groups  2: a 3, b 3" in text
+    assert "trunks  2 shared by 6 runs" in text
+    assert "seeds   2; 0 settings with more than one" in text
+    same = table(*(row(i // 2, run_id=str(i), seed=i % 2) for i in range(6)))
+    assert "seeds   2; 3 settings with more than one" in same.summary()
+    assert "groups" not in same.summary()

@@ -12,14 +12,18 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Infer and decide": {
         "fit": "Fit a scaling law to a run table.",
         "compare": "Rank laws by their error on larger runs that were held out.",
-        "predict": "Predict the loss of a run from a fit.",
-        "plan": "Turn a budget in FLOP into parameters, tokens and a concrete shape.",
+        "predict": "Predict the loss of a run, or the best runs of many budgets.",
+        "reproduce": "Make the published fits of a public run table again.",
+        "plan": "Turn a budget or a target into parameters, tokens and a concrete shape.",
+        "design": "Choose which runs to make next.",
+        "export": "Write a plan as configs of another trainer, without weights.",
     },
     "Measure": {
         "corpus": "Prepare a corpus of texts or of pairs, or say what is in one.",
-        "runs": "Show a run table, or import one into a store.",
+        "runs": "Show, check, import, validate and export run tables.",
         "train": "Train one model on a text.",
-        "generate": "Sample text from a trained model.",
+        "generate": "Generate text with a trained model.",
+        "evaluate": "Score a trained model on a task, with intervals.",
         "model": "Count a model's weights; convert models to and from Hugging Face.",
     },
 }

@@ -29,11 +29,8 @@ def read_runs(source: str, columns: Mapping[str, str] | None = None) -> Runs:
         _refuse_map(columns, "the bundled example")
         return example_runs()
     if source.startswith("published:"):
-        raise NotFoundError(
-            f"{source!r} is not a run table that isoloss can fetch",
-            hint="Give the table as a file; `isoloss plan published:hoffmann --flops 1e20` "
-            "plans from a published law.",
-        )
+        _refuse_map(columns, "a published table")
+        return _published_runs(source)
     path = existing(source)
     if path.is_dir():
         _refuse_map(columns, "a study")
@@ -132,6 +129,21 @@ def existing(source: str) -> Path:
     else:
         hint = "Check the path; `example` names the bundled runs."
     raise NotFoundError(f"{source}: no such file or folder", hint=hint)
+
+
+def _published_runs(source: str) -> Runs:
+    """A table of the catalogue; a published law has constants, but no runs here."""
+    from isoloss.planning.published import published_names
+
+    if source.removeprefix("published:") in published_names():
+        raise NotFoundError(
+            f"{source!r} is a published law, not a run table that isoloss can fetch",
+            hint=f"`isoloss plan {source} --flops 1e20` plans from it; `isoloss runs published` "
+            "lists the tables.",
+        )
+    from isoloss.runs.catalogue import published
+
+    return published(source.removeprefix("published:"))
 
 
 def _study_runs(folder: Path) -> Runs:

@@ -81,15 +81,18 @@ def numbers(texts: Sequence[str] | None, flag: str) -> dict[str, float]:
 
 
 def columns(texts: Sequence[str] | None) -> dict[str, str] | None:
-    """`--map "ours=Their name"` as the mapping their name → ours that `Runs.read` takes."""
+    """`--map "ours=Their name:factor"` as the mapping that `Runs.read` takes."""
+    from isoloss.runs.units import split_factor
+
     theirs: dict[str, str] = {}
-    for ours, name in pairs(texts, "--map").items():
+    for ours, text in pairs(texts, "--map").items():
+        name, factor = split_factor(text)
         if name in theirs:
             raise UsageError(
                 f"--map gives the column {name!r} to both {theirs[name]!r} and {ours!r}",
                 hint="A column of the table can be only one of ours.",
             )
-        theirs[name] = ours
+        theirs[name] = ours if factor is None else f"{ours}:{factor!r}"
     return theirs or None
 
 
@@ -114,7 +117,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Map = Annotated[
     list[str] | None,
     typer.Option(
-        "--map", metavar='"OURS=THEIRS"', help="Name a column, e.g. params_total=Size. Repeatable."
+        "--map",
+        metavar='"OURS=THEIRS"',
+        help='Name a column, with its unit if need be: "tokens=Tokens (B):1e9". Repeatable.',
     ),
 ]
 Level = Annotated[float, typer.Option(help="Level of the intervals, between 0 and 1.")]

@@ -1,4 +1,4 @@
-"""Where `predict` goes: to a fit, or to the closed form of the plain power law."""
+"""Where `predict` goes: a fit, a published law, or the closed form of the plain power law."""
 
 from __future__ import annotations
 
@@ -25,16 +25,125 @@ class Asked:
     kind: str
     level: float
 
+    @classmethod
+    def of(cls, *, source: str | None, law: str | None, **others: Any) -> Asked:
+        """The words; `--law published:NAME` names the source itself.
+
+        Raises:
+            UsageError: no source, or a published law beside one.
+        """
+        named = law is not None and law.startswith("published:")
+        if source is not None and named:
+            raise UsageError(
+                f"{law} has its constants, so it is not fitted to {source}",
+                hint="Leave out one of the two.",
+            )
+        if source is None and not named:
+            raise UsageError(
+                "predict needs a fit, a run table or a published law",
+                hint="For example: isoloss predict published:epoch --n 70B --d 2T",
+            )
+        if source is None:
+            return cls(source=str(law), law=None, **others)
+        return cls(source=source, law=law, **others)
+
     @property
     def power(self) -> bool:
         """Whether the closed form is asked for."""
         return (self.law or "").strip().lower() == "power"
+
+    @property
+    def published(self) -> bool:
+        """Whether the source is a published law."""
+        from isoloss.cli._plans import is_published_law
+
+        return is_published_law(self.source)
+
+
+def answered(
+    asked: Asked,
+    variables: Mapping[str, float],
+    *,
+    loss: float | None,
+    budgets: tuple[float | None, float | None, int],
+    scale: str | None,
+    unique_tokens: float | None,
+    output: Path | None,
+) -> Answer:
+    """The one question that the flags ask.
+
+    Raises:
+        UsageError: several questions at once.
+    """
+    questions = {
+        "--n, --d and --at": bool(variables),
+        "--loss": loss is not None,
+        "--from and --to": budgets[0] is not None or budgets[1] is not None,
+        "--scale": scale is not None,
+    }
+    several = [name for name, is_asked in questions.items() if is_asked]
+    if len(several) > 1 and scale is None:
+        raise UsageError(
+            f"{several[0]} cannot go with {several[1]}", hint="Ask one question at a time."
+        )
+    if unique_tokens is not None and not (loss or budgets[0] or budgets[1]):
+        if not asked.published:
+            raise UsageError("--unique-tokens goes with --loss, or --from and --to")
+        variables = {**variables, "U": unique_tokens}
+    if scale is not None:
+        return scaled(asked, scale, variables, output)
+    if loss is not None:
+        return cheapest(asked, loss, unique_tokens)
+    if several == ["--from and --to"]:
+        return optimal(asked, budgets, unique_tokens)
+    return predicted(asked, variables, output)
+
+
+def cheapest(asked: Asked, loss: float, unique_tokens: float | None) -> Answer:
+    """The cheapest N and D that reach a loss."""
+    from isoloss.planning import plan
+
+    source = _plannable(asked)
+    found = plan(source, loss=loss, unique_tokens=unique_tokens, level=asked.level)
+    return Answer(document=found.to_dict(), text=found.brief())
+
+
+def optimal(
+    asked: Asked, budgets: tuple[float | None, float | None, int], unique_tokens: float | None
+) -> Answer:
+    """The best split of every budget of a range."""
+    from isoloss.planning.optima import budgets_between, optimal_splits
+
+    start, end, points = budgets
+    if start is None or end is None:
+        raise UsageError("--from and --to go together", hint="For example --from 1e21 --to 1e25.")
+    table = optimal_splits(
+        _plannable(asked),
+        budgets_between(start, end, points),
+        unique_tokens=unique_tokens,
+        level=asked.level,
+    )
+    return Answer(document=table.to_dict(), text=table.summary())
+
+
+def _plannable(asked: Asked) -> Any:
+    if asked.power:
+        raise UsageError(
+            "--law power splits no budget: it has no trade-off between N and D of its own",
+            hint="Ask with --law chinchilla, or a published law.",
+        )
+    return asked.source if asked.published else _fit(asked)
 
 
 def predicted(asked: Asked, variables: Mapping[str, float], output: Path | None) -> Answer:
     """One prediction."""
     if output is not None:
         raise UsageError("-o writes the figure of --scale", hint="For example --scale 2,4,8.")
+    if asked.published:
+        from isoloss.planning.published_prediction import predict_published
+
+        found = predict_published(asked.source, **variables)
+        return Answer(document=found.to_dict(), text=found.summary())
     settings: dict[str, Any] = {"level": asked.level, "kind": asked.kind}
     source = _power_fit(asked) if asked.power else _fit(asked)
     prediction = source.predict(**variables, **settings)
@@ -49,6 +158,8 @@ def scaled(
     asked: Asked, factors: str, variables: Mapping[str, float], output: Path | None
 ) -> Answer:
     """Predictions at multiples of the largest run, as a table and, if asked for, a figure."""
+    if asked.published:
+        raise UsageError("--scale starts from the largest run; a published law has none")
     if variables:
         raise UsageError(
             f"--scale starts from the largest run, not from {', '.join(variables)}",

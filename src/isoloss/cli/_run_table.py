@@ -18,18 +18,21 @@ def as_rows(runs: Runs) -> list[dict[str, Any]]:
     return [{str(key): item for key, item in row.items() if not _empty(item)} for row in rows]
 
 
-def as_table(runs: Runs) -> str:
+def as_table(runs: Runs, most: int = _MOST_ROWS) -> str:
     """The main columns of the first rows, aligned."""
     rows = as_rows(runs)
     names = [name for name in _SHOWN if any(name in row for row in rows)]
-    cells = [names, *([_cell(row.get(name)) for name in names] for row in rows[:_MOST_ROWS])]
+    if not any(name.startswith("params_") for name in names):
+        counts = [name for row in rows for name in row if name.startswith("params_")]
+        names[1:1] = sorted(set(counts))[:2]
+    cells = [names, *([_cell(row.get(name)) for name in names] for row in rows[:most])]
     widths = [max(len(line[index]) for line in cells) for index in range(len(names))]
     lines = [
         "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in cells
     ]
-    if len(rows) > _MOST_ROWS:
-        lines.append(f"… and {len(rows) - _MOST_ROWS} more; --json shows all.")
+    if len(rows) > most:
+        lines.append(f"… and {len(rows) - most} more; --json shows all.")
     return "\n".join(lines)
 
 

@@ -17,7 +17,10 @@ def planned(shown: Mapping[str, Any]) -> str:
     """The table of rungs, and what to do next."""
     from isoloss.studies.rungs import rungs_text
 
-    return f"{rungs_text(shown)}\nNothing was trained; the same command without --dry-run does."
+    told = "Nothing was trained; the same command without --dry-run does."
+    if "jobs" in shown["paths"]:
+        told = f"Nothing was trained; the jobs are in {shown['paths']['jobs']}."
+    return f"{rungs_text(shown)}\n{told}"
 
 
 def status(told: Mapping[str, Any]) -> str:

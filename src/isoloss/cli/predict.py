@@ -8,14 +8,20 @@ from typing import Annotated
 import typer
 
 from isoloss.cli._answer import Answer
-from isoloss.cli._options import Json, Level, Map, Source, columns, new_app, pairs, quantity
+from isoloss.cli._options import Json, Level, Map, columns, new_app, pairs, quantity
 
 app = new_app()
 
 
 @app.command()
 def command(
-    source: Source,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FIT|TABLE|published:NAME",
+            help="A saved fit, a run table, a study folder, `example`, or a published law.",
+        ),
+    ] = None,
     n: Annotated[
         float | None, typer.Option("--n", parser=quantity, metavar="N", help="Parameters: 70B.")
     ] = None,
@@ -25,6 +31,23 @@ def command(
     at: Annotated[
         list[str] | None,
         typer.Option("--at", metavar="NAME=VALUE", help="Another variable of the law. Repeatable."),
+    ] = None,
+    loss: Annotated[
+        float | None,
+        typer.Option("--loss", parser=quantity, metavar="L", help="The cheapest N and D for it."),
+    ] = None,
+    start: Annotated[
+        float | None,
+        typer.Option("--from", parser=quantity, metavar="C", help="Best N and D from this budget"),
+    ] = None,
+    end: Annotated[
+        float | None,
+        typer.Option("--to", parser=quantity, metavar="C", help="to this one, as a table."),
+    ] = None,
+    points: Annotated[int, typer.Option(help="Rows of that table.")] = 9,
+    unique_tokens: Annotated[
+        float | None,
+        typer.Option(parser=quantity, metavar="U", help="Tokens at hand: more are repeated."),
     ] = None,
     scale: Annotated[
         str | None,
@@ -42,7 +65,8 @@ def command(
         str | None,
         typer.Option(
             "--law",
-            help="Law for a run table; chinchilla when left out; `power` for a*N^b*D^c*C^d.",
+            help="Law for a run table; chinchilla when left out; `power` for a*N^b*D^c*C^d; "
+            "or published:NAME without a table.",
         ),
     ] = None,
     map_: Map = None,
@@ -52,14 +76,24 @@ def command(
     ] = None,
     as_json: Json = False,
 ) -> Answer:
-    """Predict the loss at N parameters and D tokens, or at multiples of the largest run."""
-    from isoloss.cli._predictions import Asked, predicted, scaled
+    """Predict the loss at N parameters and D tokens, or the best N and D.
+
+    With --loss: the cheapest N and D that reach it. With --from and --to: the compute-optimal
+    split of each budget. With --scale: multiples of the largest run.
+    """
+    from isoloss.cli._predictions import Asked, answered
 
     variables = {name: quantity(value) for name, value in pairs(at, "--at").items()}
     variables |= {name: value for name, value in (("N", n), ("D", d)) if value is not None}
-    asked = Asked(
+    asked = Asked.of(
         source=source, law=law, target=target, columns=columns(map_), kind=kind, level=level
     )
-    if scale is None:
-        return predicted(asked, variables, output)
-    return scaled(asked, scale, variables, output)
+    return answered(
+        asked,
+        variables,
+        loss=loss,
+        budgets=(start, end, points),
+        scale=scale,
+        unique_tokens=unique_tokens,
+        output=output,
+    )

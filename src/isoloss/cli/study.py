@@ -61,6 +61,20 @@ def command(
     seeds: Annotated[
         int | None, typer.Option(min=1, metavar="K", help="Seeds on the cheapest widths.")
     ] = None,
+    jobs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the plan as jobs for another trainer; train nothing."
+        ),
+    ] = None,
+    design: Annotated[
+        bool,
+        typer.Option(
+            "--design",
+            help="Choose most runs of the ladder by what they take off the prediction's"
+            " uncertainty, once the narrowest widths are trained.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; train nothing.")] = (
         False
     ),
@@ -91,7 +105,10 @@ def command(
         family=family,
         fields=two_fields(fields),
         device=device,
+        design=design,
         dry_run=dry_run,
+        jobs=jobs,
     )
-    text = _study_text.planned(results) if dry_run else _study_text.finished(results)
+    only_planned = dry_run or jobs is not None
+    text = _study_text.planned(results) if only_planned else _study_text.finished(results)
     return Answer(document=results, text=text)

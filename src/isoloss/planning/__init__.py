@@ -2,6 +2,82 @@
 
 from isoloss.planning.budget import Interval, Plan
 from isoloss.planning.decision import plan
+from isoloss.planning.experiments import Design, design
+from isoloss.planning.hardware import (
+    Cost,
+    Degrees,
+    Device,
+    HardwareChoice,
+    Layout,
+    Range,
+    Serving,
+    TrainingMemory,
+    TrainingSettings,
+    cache_bytes_per_token,
+    cost_of,
+    cost_of_flops,
+    device,
+    flops_of,
+    hardware_choice,
+    hardware_names,
+    layout_for,
+    layout_of,
+    max_batch,
+    measured_utilisation,
+    serving_of,
+    training_memory,
+    utilisation_of,
+    weight_bytes,
+)
+from isoloss.planning.optima import OptimalSplits, budgets_between, optimal_splits
 from isoloss.planning.published import PublishedLaw, published_law, published_names
+from isoloss.planning.published_prediction import PublishedPrediction, predict_published
+from isoloss.planning.recipe import PlanRecipe, recipe_for, recipe_of_runs, step_law
+from isoloss.planning.rounding import Candidate, concrete_architecture, padded_vocabulary
 
-__all__ = ["Interval", "Plan", "PublishedLaw", "plan", "published_law", "published_names"]
+__all__ = [
+    "Candidate",
+    "Cost",
+    "Degrees",
+    "Design",
+    "Device",
+    "HardwareChoice",
+    "Interval",
+    "Layout",
+    "OptimalSplits",
+    "Plan",
+    "PlanRecipe",
+    "PublishedLaw",
+    "PublishedPrediction",
+    "Range",
+    "Serving",
+    "TrainingMemory",
+    "TrainingSettings",
+    "budgets_between",
+    "cache_bytes_per_token",
+    "concrete_architecture",
+    "cost_of",
+    "cost_of_flops",
+    "design",
+    "device",
+    "flops_of",
+    "hardware_choice",
+    "hardware_names",
+    "layout_for",
+    "layout_of",
+    "max_batch",
+    "measured_utilisation",
+    "optimal_splits",
+    "padded_vocabulary",
+    "plan",
+    "predict_published",
+    "published_law",
+    "published_names",
+    "recipe_for",
+    "recipe_of_runs",
+    "serving_of",
+    "step_law",
+    "training_memory",
+    "utilisation_of",
+    "weight_bytes",
+]

@@ -1,43 +1,46 @@
-"""The best split of a budget between parameters and tokens.
+"""The best split between parameters and tokens, over real shapes or over N alone.
 
-Two ways: over real shapes, where the source knows its family, with `D = C / (FLOP per token)`
-by exact count; or over N alone with `C = 6 N D`, in closed form for the Chinchilla law
-(Hoffmann et al. 2022, arXiv:2203.15556, equation 4) and by search for any other.
+Real shapes are looked at one by one, with `D = C / (FLOP per token)` by exact count. Where the
+source knows no shapes, C = 6 N D: in closed form for the Chinchilla law (Hoffmann et al. 2022,
+arXiv:2203.15556, equation 4), by an ever finer grid in log N for any other.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isoloss.architecture import TransformerConfig
 from isoloss.errors import UntrustedError, UsageError
-from isoloss.planning.shapes import ShapeTable
-from isoloss.planning.sources import Source
+from isoloss.planning.candidates import Candidates, Models
+from isoloss.planning.chinchilla_optimum import closed_form
+from isoloss.planning.draw_optima import Drawn, GoalOf, at_size, own_optima, row_optima
+from isoloss.planning.goals import Goal, Spend, Split
+from isoloss.planning.limits import describe
+from isoloss.planning.search import Search, closed_columns
+from isoloss.planning.sources import Surface
 
 FloatArray = NDArray[np.float64]
 
-MIN_TOKENS_PER_PARAMETER, MAX_TOKENS_PER_PARAMETER = 1e-3, 1e7
-"""Splits outside these are not looked at; an optimum at the edge is a caveat."""
-_GRID = 1025
 _ZOOM, _ZOOM_POINTS = 6, 65
-_DRAWS_AT_ONCE = 256
+_NEAR = 8.0
+"""Shapes whose N is within this factor of the optimum are looked at for a target."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Optimum:
-    """Where the loss of a budget is lowest.
+    """Where the score is lowest.
 
     Attributes:
-        n, d, loss: the optimum of the point estimate.
-        smooth: N, D and loss (3,) as if width were continuous; the same as above without shapes.
-        draws: N, D and loss (3, R) of every draw's own optimum, width continuous, or none.
+        n, d, loss, score: the optimum of the point estimate; the score is the loss for a budget
+            and FLOP for a loss.
+        flops, law_flops: of training it, as the budget and as the law count them.
+        smooth: N, D and loss as if width were continuous; the same as above without shapes.
+        drawn: every draw's own optimum, or None without draws.
         edge: `smallest` or `largest` N of the search where the optimum lies there, else empty.
-        draws_at_edge: share of the draws whose optimum lies at an edge.
-        draws_lost: share of the draws that gave no finite loss.
         method: how it was found, in words.
         config: the shape, where real shapes were searched.
     """
@@ -45,235 +48,227 @@ class Optimum:
     n: float
     d: float
     loss: float
+    score: float
+    flops: float
+    law_flops: float
     smooth: tuple[float, float, float]
-    draws: FloatArray | None
+    drawn: Drawn | None
     edge: str
-    draws_at_edge: float
-    draws_lost: float
     method: str
     config: TransformerConfig | None
 
 
-def optimum_of_shapes(source: Source, table: ShapeTable, flops: float) -> Optimum:
-    """The best real shape of a table, by looking at every one of them.
+def optimum(search: Search, goal_of: GoalOf) -> Optimum:
+    """The best split, with every draw's own.
+
+    Args:
+        search: where to look.
+        goal_of: what is minimised, which may depend on whose loss it is (a draw's own quality).
 
     Raises:
-        UsageError: the budget pays the smallest shape for less than one context of tokens.
+        UsageError: the budget buys less than a run, or no model keeps the limits.
         UntrustedError: the law gives no finite loss.
     """
-    smallest = table.config(0)
-    vocab_size = smallest.vocab_size
-    affordable = flops / table.flops_per_token >= smallest.context_length
-    if not affordable[0]:
-        cost = float(table.flops_per_token[0]) * smallest.context_length
-        raise UsageError(
-            f"a budget of {flops:.4g} FLOP is less than one context of the smallest model",
-            hint=f"Give at least {cost:.3g} FLOP, better a thousand times that.",
-        )
-    n = table.n[affordable]
-    d = flops / table.flops_per_token[affordable]
-    loss = source.loss(source.theta, n, d, flops=flops, vocab_size=vocab_size)
-    best = _lowest(source, loss)
-    dense = flops / table.dense_flops >= smallest.context_length
-    dense_n, dense_d = table.dense_n[dense], flops / table.dense_flops[dense]
-    smooth = _smooth_optima(
-        source.loss(source.theta[None], dense_n, dense_d, flops=flops, vocab_size=vocab_size),
-        np.log(dense_n),
-        np.log(dense_d),
-    )[:, 0]
-    draws, at_edge, lost = _draw_optima(source, dense_n, dense_d, flops, vocab_size)
-    return Optimum(
-        n=float(n[best]),
-        d=float(d[best]),
-        loss=float(loss[best]),
-        smooth=(float(smooth[0]), float(smooth[1]), float(smooth[2])),
-        draws=draws,
-        edge=_edge(best, len(n)),
-        draws_at_edge=at_edge,
-        draws_lost=lost,
-        method=f"{len(n)} real shapes",
-        config=table.config(best),
-    )
-
-
-def optimum_of_6nd(source: Source, flops: float, *, vocab_size: int) -> Optimum:
-    """The best N with `C = 6 N D`: in closed form where the law allows it.
-
-    Raises:
-        UsageError: the optimum has less than one parameter or token.
-        UntrustedError: the law gives no finite loss.
-    """
-    columns = chinchilla_columns(source)
-    if columns is None:
-        found = numeric_optimum(source, flops, vocab_size=vocab_size)
+    goal = goal_of(search.surface)
+    if search.limits.n is not None:
+        found = _fixed(search, goal, search.limits.n)
+    elif search.candidates.config is None:
+        found = _closed_optimum(search, goal) or searched(search, goal)
     else:
-        found = _closed_optimum(source, columns, flops)
-    if found.n < 1 or found.d < 1:
-        raise UsageError(
-            f"a budget of {flops:.4g} FLOP buys less than one parameter or one token",
-            hint="Give the budget in FLOP, such as 1e20.",
-        )
-    return found
+        found = _of_shapes(search, goal)
+    return _with_draws(search, goal_of, found)
 
 
-def closed_form(theta: FloatArray, flops: float) -> FloatArray:
-    """N*, D* and the loss, (3, ...), of E, A, B, alpha, beta (..., 5) under C = 6 N D.
-
-    N* = G (C/6)^a and D* = (C/6)^b / G with G = (alpha A / (beta B))^(1/(alpha + beta)),
-    a = beta/(alpha + beta), b = alpha/(alpha + beta). Not-a-number where there is no optimum
-    inside (a coefficient or an exponent that is not positive).
-
-    >>> n, d, loss = closed_form(np.array([1.69, 406.4, 410.7, 0.34, 0.28]), 5.76e23)
-    >>> f"{n:.4g} {d / n:.3g}"
-    '3.219e+10 92.6'
-    """
-    e, a, b, alpha, beta = np.moveaxis(theta, -1, 0)
-    inside = (a > 0) & (b > 0) & (alpha > 0) & (beta > 0)
-    with np.errstate(all="ignore"):
-        total = alpha + beta
-        log_g = np.log(alpha * a / (beta * b)) / total
-        log_budget = math.log(flops / 6)
-        n = np.where(inside, np.exp(log_g + beta / total * log_budget), np.nan)
-        d = np.where(inside, np.exp(-log_g + alpha / total * log_budget), np.nan)
-        return np.stack([n, d, e + a / n**alpha + b / d**beta])
+def lowest_losses(search: Search, goal: Goal, surface: Surface) -> FloatArray:
+    """The lowest loss of a goal on a surface, width continuous: () of a point, (R, 1) of draws."""
+    if surface.rows is not None:
+        return row_optima(search, goal, surface)[0][2][:, None]
+    return np.asarray(_zoomed(search, goal)[2])
 
 
-def chinchilla_columns(source: Source) -> list[int] | None:
-    """Where `theta` has E, A, B, alpha and beta, if the law is the Chinchilla form.
-
-    Names alone prove nothing, so the law is compared with the form at a few points.
-    """
-    wanted = ("E", "A", "B", "alpha", "beta")
-    if set(source.names) != set(wanted) or set(source.law.variables) != {"N", "D"}:
-        return None
-    columns = [source.names.index(name) for name in wanted]
-    n, d = np.geomspace(1e5, 1e11, 7), np.geomspace(1e7, 1e13, 7)[::-1]
-    e, a, b, alpha, beta = source.theta[columns]
-    form = e + a / n**alpha + b / d**beta
-    law = source.loss(source.theta, n, d, flops=1.0, vocab_size=1)
-    return columns if np.allclose(law, form, rtol=1e-9, atol=0) else None
+def _with_draws(search: Search, goal_of: GoalOf, found: Optimum) -> Optimum:
+    if search.limits.n is not None:
+        return replace(found, drawn=at_size(search, goal_of, found.n))
+    return replace(found, drawn=own_optima(search, goal_of))
 
 
-def numeric_optimum(source: Source, flops: float, *, vocab_size: int) -> Optimum:
-    """The best N for any law with `C = 6 N D`: a grid in log N, then ever finer ones."""
-
-    def losses(log_n: FloatArray) -> FloatArray:
-        n = np.exp(log_n)
-        return source.loss(source.theta, n, flops / (6 * n), flops=flops, vocab_size=vocab_size)
-
-    grid = _log_n_grid(flops)
-    loss = losses(grid)
-    best = _lowest(source, loss)
-    edge = _edge(best, len(grid))
-    finer: FloatArray = grid
-    for _ in range(0 if edge else _ZOOM):
-        low = float(finer[max(best - 1, 0)])
-        high = float(finer[min(best + 1, len(finer) - 1)])
-        finer = np.linspace(low, high, _ZOOM_POINTS, dtype=np.float64)
-        loss = losses(finer)
-        best = _lowest(source, loss)
-    n_best, n_grid = math.exp(finer[best]), np.exp(grid)
-    draws, at_edge, lost = _draw_optima(source, n_grid, flops / (6 * n_grid), flops, vocab_size)
-    return Optimum(
-        n=n_best,
-        d=flops / (6 * n_best),
-        loss=float(loss[best]),
-        smooth=(n_best, flops / (6 * n_best), float(loss[best])),
-        draws=draws,
-        edge=edge,
-        draws_at_edge=at_edge,
-        draws_lost=lost,
-        method="search in log N with C = 6 N D",
-        config=None,
+def _of_shapes(search: Search, goal: Goal) -> Optimum:
+    candidates = search.candidates
+    assert candidates.config is not None, "asked for real shapes only"
+    smooth = _zoomed(search, goal)
+    start, end = 0, len(candidates.real.n)
+    if not isinstance(goal, Spend) and np.isfinite(smooth[0]):
+        # A target costs a search in D for every shape: those near the optimum are enough.
+        start, end = np.searchsorted(candidates.real.n, [smooth[0] / _NEAR, smooth[0] * _NEAR])
+        start, end = max(int(start) - 1, 0), int(end) + 1
+    real = candidates.real
+    models = Models(
+        n=real.n[start:end], cost=real.cost[start:end], law_cost=real.law_cost[start:end]
+    )
+    split = search.scored(goal, search.surface, models)
+    best = _lowest(search, goal, split, models)
+    counted = int(np.isfinite(split.score).sum())
+    return _optimum(
+        models,
+        split,
+        best,
+        edge=_edge(split.score, best),
+        smooth=smooth,
+        method=f"{counted:,} real shapes" + (" around the optimum" if start else ""),
+        config=candidates.config(start + best),
     )
 
 
-def _closed_optimum(source: Source, columns: list[int], flops: float) -> Optimum:
-    n, d, loss = closed_form(source.theta[columns], flops)
+def searched(search: Search, goal: Goal) -> Optimum:
+    """The best N with C = 6 N D for any law: a grid in log N, then ever finer ones."""
+    candidates = search.candidates
+    coarse = search.scored(goal, search.surface, candidates.real)
+    best = _lowest(search, goal, coarse, candidates.real)
+    edge = _edge(coarse.score, best)
+    n, *_ = _zoomed(search, goal)
+    models = candidates.between(np.log(np.array([n])))
+    split = search.scored(goal, search.surface, models)
+    return _optimum(
+        models, split, 0, edge=edge, smooth=None, method="search in log N with C = 6 N D"
+    )
+
+
+def _fixed(search: Search, goal: Goal, n: float) -> Optimum:
+    """The model of that N, or the shape nearest to it."""
+    candidates = search.candidates
+    if candidates.config is None:
+        models, index, config = candidates.between(np.log(np.array([n]))), 0, None
+        method = "the N that was given, with C = 6 N D"
+    else:
+        index = candidates.nearest(n)
+        models, config = candidates.real, candidates.config(index)
+        method = "the real shape nearest to the N that was given"
+    split = search.scored(goal, search.surface, models)
+    if not np.isfinite(split.score[index]):
+        _explain(search, goal, models, n)
+    return _optimum(models, split, index, edge="", smooth=None, method=method, config=config)
+
+
+def _optimum(
+    models: Models,
+    split: Split,
+    index: int,
+    *,
+    edge: str,
+    smooth: tuple[float, float, float] | None,
+    method: str,
+    config: TransformerConfig | None = None,
+) -> Optimum:
+    n, d = float(models.n[index]), float(split.d[index])
+    loss = float(np.broadcast_to(split.loss, models.n.shape)[index])
+    return Optimum(
+        n=n,
+        d=d,
+        loss=loss,
+        score=float(split.score[index]),
+        flops=d * float(models.cost[index]),
+        law_flops=d * float(models.law_cost[index]),
+        smooth=smooth or (n, d, loss),
+        drawn=None,
+        edge=edge,
+        method=method,
+        config=config,
+    )
+
+
+def _zoomed(search: Search, goal: Goal) -> tuple[float, float, float]:
+    """N, D and loss of the optimum with width continuous, by ever finer grids in log N."""
+    grid: FloatArray = np.log(search.candidates.dense.n)
+    n = d = loss = math.nan
+    for _ in range(_ZOOM + 1):
+        models = search.candidates.between(grid)
+        split = search.scored(goal, search.surface, models)
+        best = int(split.score.argmin())
+        if not np.isfinite(split.score[best]):
+            break
+        n, d = float(models.n[best]), float(split.d[best])
+        loss = float(np.broadcast_to(split.loss, models.n.shape)[best])
+        low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, len(grid) - 1)])
+        grid = np.linspace(low, high, _ZOOM_POINTS, dtype=np.float64)
+    return n, d, loss
+
+
+def _closed_optimum(search: Search, goal: Goal) -> Optimum | None:
+    """The closed form, where one Chinchilla law alone splits a budget by C = 6 N D."""
+    columns = closed_columns(search, goal)
+    if columns is None or not isinstance(goal, Spend):
+        return None
+    n, d, loss = closed_form(search.source.beliefs[0].theta[columns], goal.flops)
     if not np.isfinite(n):
-        return numeric_optimum(source, flops, vocab_size=1)
-    draws, lost = None, 0.0
-    if source.draws is not None and len(source.draws):
-        optima = closed_form(source.draws[:, columns], flops)
-        good = np.isfinite(optima).all(axis=0)
-        draws, lost = optima[:, good], 1 - float(good.mean())
+        return None
+    if n < 1 or d < 1:
+        raise _too_small(goal.flops)
     return Optimum(
         n=float(n),
         d=float(d),
         loss=float(loss),
+        score=float(loss),
+        flops=goal.flops,
+        law_flops=goal.flops,
         smooth=(float(n), float(d), float(loss)),
-        draws=draws,
+        drawn=None,
         edge="",
-        draws_at_edge=0.0,
-        draws_lost=lost,
         method="closed form with C = 6 N D",
         config=None,
     )
 
 
-def _log_n_grid(flops: float) -> FloatArray:
-    low = 0.5 * math.log(flops / (6 * MAX_TOKENS_PER_PARAMETER))
-    high = 0.5 * math.log(flops / (6 * MIN_TOKENS_PER_PARAMETER))
-    return np.linspace(low, high, _GRID)
-
-
-def _draw_optima(
-    source: Source, n: FloatArray, d: FloatArray, flops: float, vocab_size: int
-) -> tuple[FloatArray | None, float, float]:
-    """N, D, loss (3, R) of each draw on a grid; shares of draws at an edge and of lost ones."""
-    if source.draws is None or not len(source.draws) or len(n) < 3:
-        return None, 0.0, 0.0
-    found: list[FloatArray] = []
-    edges = lost = 0
-    for start in range(0, len(source.draws), _DRAWS_AT_ONCE):
-        theta = source.draws[start : start + _DRAWS_AT_ONCE]
-        loss = source.loss(theta, n, d, flops=flops, vocab_size=vocab_size)
-        good = np.isfinite(loss).any(axis=1)
-        lost += int((~good).sum())
-        loss = loss[good]
-        best = loss.argmin(axis=1)
-        edges += int(((best == 0) | (best == len(n) - 1)).sum())
-        found.append(_smooth_optima(loss, np.log(n), np.log(d)))
-    optima = np.concatenate(found, axis=1)
-    kept = optima.shape[1]
-    return optima, edges / max(kept, 1), lost / len(source.draws)
-
-
-def _smooth_optima(loss: FloatArray, log_n: FloatArray, log_d: FloatArray) -> FloatArray:
-    """N, D, loss (3, R) where each row of `loss` (R, n) is lowest, finer than the grid.
-
-    Between grid points the optimum is the vertex of the parabola through the lowest three; the
-    grids are even enough in log N for a parabola in the index.
-    """
-    rows, best = np.arange(len(loss)), loss.argmin(axis=1)
-    if len(log_n) < 3:
-        return np.stack([np.exp(log_n[best]), np.exp(log_d[best]), loss[rows, best]])
-    inner = np.clip(best, 1, loss.shape[1] - 2)
-    left, middle, right = (loss[rows, inner + shift] for shift in (-1, 0, 1))
-    with np.errstate(all="ignore"):
-        bend = left - 2 * middle + right
-        shift = np.where(bend > 0, 0.5 * (left - right) / bend, 0.0)
-        vertex = middle - 0.25 * (left - right) * shift
-    usable = (inner == best) & np.isfinite(shift)
-    at: FloatArray = best + np.where(usable, np.clip(shift, -1, 1), 0.0)
-    lowest = np.where(usable, vertex, loss[rows, best])
-    index: FloatArray = np.arange(len(log_n), dtype=np.float64)
-    return np.stack(
-        [np.exp(np.interp(at, index, log_n)), np.exp(np.interp(at, index, log_d)), lowest]
-    )
-
-
-def _lowest(source: Source, loss: FloatArray) -> int:
-    best = int(loss.argmin())
-    if not np.isfinite(loss[best]):
-        raise UntrustedError(
-            f"the {source.label} gives no finite loss for this budget",
-            hint="Look at the fit's parameters and checks before planning with it.",
-        )
+def _lowest(search: Search, goal: Goal, split: Split, models: Models) -> int:
+    best = int(split.score.argmin())
+    if not np.isfinite(split.score[best]):
+        _explain(search, goal, models, None)
     return best
 
 
-def _edge(best: int, count: int) -> str:
-    if best == 0:
+def _explain(search: Search, goal: Goal, models: Models, n: float | None) -> None:
+    """Raise what says why no model is left."""
+    split = goal.split(search.surface, models)
+    if isinstance(goal, Spend):
+        enough = split.d >= search.candidates.min_tokens
+        if not enough.any():
+            raise _too_small(goal.flops, search.candidates)
+        if not np.isfinite(split.loss[enough]).any():
+            raise UntrustedError(
+                f"the {search.source.label} gives no finite loss for this budget",
+                hint="Look at the fit's parameters and checks before planning with it.",
+            )
+    elif not np.isfinite(split.score).any():
+        at = "no model" if n is None else f"no amount of data at N = {n:.4g}"
+        target = float(np.max(getattr(goal, "target", math.nan)))
+        much = np.full_like(models.n, 1e26)
+        floor = float(search.surface.loss(models.n, much, models.law_cost * much).min())
+        raise UsageError(
+            f"{at} reaches a loss of {target:.4g} by this law",
+            hint=f"Without end of data it stays above {floor:.4g}; ask for more than that.",
+        )
+    raise UsageError(
+        f"no model keeps {describe(search.limits.to_dict())} here"
+        if search.limits.active
+        else "no split between 0.001 and 10 million tokens per parameter is possible here",
+        hint="Loosen a limit, or change the budget.",
+    )
+
+
+def _too_small(flops: float, candidates: Candidates | None = None) -> UsageError:
+    if candidates is None or candidates.config is None:
+        return UsageError(
+            f"a budget of {flops:.4g} FLOP buys less than one parameter or one token",
+            hint="Give the budget in FLOP, such as 1e20.",
+        )
+    cost = float(candidates.real.cost[0]) * candidates.min_tokens
+    return UsageError(
+        f"a budget of {flops:.4g} FLOP is less than one context of the smallest model",
+        hint=f"Give at least {cost:.3g} FLOP, better a thousand times that.",
+    )
+
+
+def _edge(score: FloatArray, best: int) -> str:
+    allowed = np.flatnonzero(np.isfinite(score))
+    if best == allowed[0]:
         return "smallest"
-    return "largest" if best == count - 1 else ""
+    return "largest" if best == allowed[-1] else ""

@@ -4,66 +4,42 @@ from __future__ import annotations
 
 import html
 import json
-import math
-import textwrap
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from isoloss._files import write_json_atomic
 from isoloss.architecture import TransformerConfig
 from isoloss.errors import DataError, NotFoundError, UsageError
+from isoloss.planning.deadweight import Missed, Valley
+from isoloss.planning.inference import Inference
+from isoloss.planning.interval import Interval, or_nan, or_null
+from isoloss.planning.recipe import PlanRecipe
+from isoloss.planning.repetition import Epochs
+from isoloss.planning.targets import MetricAtPlan
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-SCHEMA_VERSION = 1
-WIDTH = 80
+SCHEMA_VERSION = 2
 NO_HARDWARE = "no hardware was named, so there is no time and no price"
+NO_SERVING = "no hardware to serve on was named"
 
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A value with its interval; ends that cannot be given are nan, with the reason."""
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-    reason: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary, for JSON: nan as null beside `interval_reason`."""
-        ends = {"value": self.value, "low": _or_null(self.low), "high": _or_null(self.high)}
-        return ends | ({"interval_reason": self.reason} if self.reason else {})
-
-    @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Interval:
-        """The interval that `to_dict` wrote."""
-        return cls(
-            value=float(document["value"]),
-            low=_or_nan(document["low"]),
-            high=_or_nan(document["high"]),
-            reason=str(document.get("interval_reason", "")),
-        )
-
-    def __str__(self) -> str:
-        if math.isnan(self.low):
-            return f"{self.value:.4g}"
-        return f"{self.value:.4g}  [{self.low:.4g}, {self.high:.4g}]"
+__all__ = ["NO_HARDWARE", "NO_SERVING", "Interval", "Plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The compute-optimal training run for a budget.
+    """The compute-optimal training run for a budget, or the cheapest one for a target.
 
     Attributes:
-        flops, flops_convention: the budget in training FLOP and how it is counted.
+        flops, flops_convention: training FLOP and how it is counted.
         n, n_convention: parameters and how they are counted.
-        d: training tokens, each seen once.
+        d: training tokens, each seen once unless `epochs` says otherwise.
         loss: predicted loss at the optimum, in the unit of the runs (nats per token unless said).
-        level: of the intervals, which are percentiles over the fit's draws, each draw at its
-            own optimum.
+        level: of the intervals, which are percentiles over the draws, each draw at its own
+            optimum.
         architecture: a concrete shape with that N, or the nearest.
         parameters: N of that shape under every convention.
         flops_by_convention: FLOP of training that shape on D tokens under every convention.
@@ -72,8 +48,19 @@ class Plan:
         beyond: for N and D, the factor by which the plan lies outside the runs; 1 inside.
         method: how the optimum was found.
         source: what the plan was made from.
-        law: name or formula of the law.
+        law: name or formula of the law, or of several.
         caveats: what to know before spending the budget.
+        asked: the budget or target and what was fixed, as given.
+        flops_interval: FLOP over the draws, where a target was asked for.
+        weights: of the laws, where several were averaged.
+        best: the optimum without the limits or the use in `asked`, where there were any: N, D,
+            loss and FLOP.
+        deadweight: what other sizes cost; `valley`: the loss of this budget against N.
+        epochs, inference, metric: what those parts of `asked` lead to.
+        hardware: `choice`, `training` (time, energy, money) and `layout` as documents of
+            `isoloss.planning.hardware`, and `budget_flops`; None where none was named.
+        serving: how the model is served, as such a document; None where not asked for.
+        recipe: batch, learning rate, steps, schedule, checkpoints; None in files before version 2.
     """
 
     flops: float
@@ -93,6 +80,18 @@ class Plan:
     source: str
     law: str
     caveats: tuple[str, ...]
+    asked: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    flops_interval: Interval | None = None
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
+    best: Mapping[str, float] | None = None
+    deadweight: tuple[Missed, ...] = ()
+    valley: Valley | None = None
+    epochs: Epochs | None = None
+    inference: Inference | None = None
+    metric: MetricAtPlan | None = None
+    hardware: Mapping[str, Any] | None = None
+    serving: Mapping[str, Any] | None = None
+    recipe: PlanRecipe | None = None
 
     @property
     def tokens_per_parameter(self) -> float:
@@ -113,9 +112,9 @@ class Plan:
             "architecture": self.architecture.to_dict(),
             "parameters": dict(self.parameters),
             "flops_by_convention": dict(self.flops_by_convention),
-            "hardware": None,
-            "hardware_reason": NO_HARDWARE,
-            "extrapolation": _or_null(self.extrapolation),
+            "hardware": _copy(self.hardware),
+            **({} if self.hardware else {"hardware_reason": NO_HARDWARE}),
+            "extrapolation": or_null(self.extrapolation),
         }
         if self.extrapolation_reason:
             document["extrapolation_reason"] = self.extrapolation_reason
@@ -125,15 +124,28 @@ class Plan:
             "source": self.source,
             "law": self.law,
             "caveats": list(self.caveats),
+            "asked": dict(self.asked),
+            "flops_interval": _part(self.flops_interval),
+            "weights": dict(self.weights),
+            "best": None if self.best is None else dict(self.best),
+            "deadweight": [missed.to_dict() for missed in self.deadweight],
+            "valley": _part(self.valley),
+            "epochs": _part(self.epochs),
+            "inference": _part(self.inference),
+            "metric": _part(self.metric),
+            "serving": _copy(self.serving),
+            **({} if self.serving else {"serving_reason": NO_SERVING}),
+            "recipe": _part(self.recipe),
         }
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Plan:
-        """The plan that `to_dict` wrote.
+        """The plan that `to_dict` wrote, also one of an earlier version.
 
         Raises:
             KeyError, TypeError, ValueError: it did not write this.
         """
+        best = document.get("best")
         return cls(
             flops=float(document["flops"]),
             flops_convention=str(document["flops_convention"]),
@@ -144,16 +156,26 @@ class Plan:
             level=float(document["level"]),
             architecture=TransformerConfig(**document["architecture"]),
             parameters={key: int(value) for key, value in document["parameters"].items()},
-            flops_by_convention={
-                key: float(value) for key, value in document["flops_by_convention"].items()
-            },
-            extrapolation=_or_nan(document["extrapolation"]),
+            flops_by_convention=_floats(document["flops_by_convention"]),
+            extrapolation=or_nan(document["extrapolation"]),
             extrapolation_reason=str(document.get("extrapolation_reason", "")),
-            beyond={key: float(value) for key, value in document["beyond"].items()},
+            beyond=_floats(document["beyond"]),
             method=str(document["method"]),
             source=str(document["source"]),
             law=str(document["law"]),
             caveats=tuple(str(caveat) for caveat in document["caveats"]),
+            asked=dict(document.get("asked", {})),
+            flops_interval=_read(Interval, document.get("flops_interval")),
+            weights=_floats(document.get("weights", {})),
+            best=None if best is None else _floats(best),
+            deadweight=tuple(Missed.from_dict(part) for part in document.get("deadweight", ())),
+            valley=_read(Valley, document.get("valley")),
+            epochs=_read(Epochs, document.get("epochs")),
+            inference=_read(Inference, document.get("inference")),
+            metric=_read(MetricAtPlan, document.get("metric")),
+            hardware=_copy(document.get("hardware")),
+            serving=_copy(document.get("serving")),
+            recipe=_read(PlanRecipe, document.get("recipe")),
         )
 
     def save(self, path: str | Path) -> None:
@@ -189,36 +211,15 @@ class Plan:
 
     def summary(self) -> str:
         """The plan in text, at most 80 columns wide."""
-        shape = asdict(self.architecture)
-        in_words = ", ".join(f"{key}={value}" for key, value in shape.items())
-        others = ", ".join(f"{key} {value:.3g}" for key, value in self.flops_by_convention.items())
-        interval = f"[{self.level:.0%} interval]" if not math.isnan(self.n.low) else ""
-        rows = [
-            ("Source", f"{self.source}; law {self.law}"),
-            ("", f"{interval}" if interval else "no interval: " + self.n.reason),
-            ("N", f"{self.n}  {self.n_convention}"),
-            ("D", f"{self.d}  tokens, {self.tokens_per_parameter:.3g} per parameter"),
-            ("Loss", f"{self.loss}"),
-            ("Shape", in_words),
-            ("FLOP", f"of this shape: {others}"),
-            ("Beyond", self._beyond_in_words()),
-            ("Found by", self.method),
-            ("Hardware", NO_HARDWARE),
-        ]
-        lines = [f"Plan for {self.flops:.4g} FLOP ({self.flops_convention})"]
-        lines += [line for name, text in rows for line in _wrapped(f"  {name:<9} ", text)]
-        if self.caveats:
-            lines.append("Caveats")
-        lines += [line for caveat in self.caveats for line in _wrapped("  - ", caveat)]
-        return "\n".join(lines)
+        from isoloss.planning._plan_text import plan_text
 
-    def _beyond_in_words(self) -> str:
-        if math.isnan(self.extrapolation):
-            words = self.extrapolation_reason
-        else:
-            words = f"{self.extrapolation:.3g} times the largest budget of the runs"
-        outside = [f"{name} {factor:.3g}x" for name, factor in self.beyond.items() if factor > 1]
-        return words + (f"; outside their range: {', '.join(outside)}" if outside else "")
+        return plan_text(self)
+
+    def brief(self) -> str:
+        """N, D, loss and FLOP alone in text, with the caveats."""
+        from isoloss.planning._plan_text import short_text
+
+        return short_text(self)
 
     def to_frame(self) -> DataFrame:
         """Three rows (n, d, loss) with value, low and high, as a pandas frame."""
@@ -239,15 +240,17 @@ class Plan:
         return f"<pre>{html.escape(self.summary())}</pre>"
 
 
-def _wrapped(start: str, text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start)) or [
-        start.rstrip()
-    ]
+def _part(part: Any) -> dict[str, Any] | None:
+    return None if part is None else part.to_dict()
 
 
-def _or_null(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _read(kind: Any, document: Any) -> Any:
+    return None if document is None else kind.from_dict(document)
 
 
-def _or_nan(value: Any) -> float:
-    return math.nan if value is None else float(value)
+def _copy(document: Any) -> dict[str, Any] | None:
+    return None if document is None else dict(document)
+
+
+def _floats(document: Mapping[str, Any]) -> dict[str, float]:
+    return {str(key): or_nan(value) for key, value in document.items()}

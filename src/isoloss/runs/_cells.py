@@ -27,17 +27,21 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?", re.
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a table came from, for error messages: a label and their names of mapped columns."""
+    """Where a table came from, for error messages: a label and their names of mapped columns.
+
+    `first` is the number of its first row, where it is a part of a longer one.
+    """
 
     label: str
     theirs: Mapping[str, str]
+    first: int = 1
 
     def bad_cell(self, row: int, name: str, found: object, expected: str) -> DataError:
         """The error for one cell; `row` counts from 0."""
         mapped = f" (there {self.theirs[name]!r})" if name in self.theirs else ""
         shown = repr(found) if len(repr(found)) <= 60 else f"{repr(found)[:57]}…"
         return DataError(
-            f"{self.label}, row {row + 1}, column {name!r}{mapped}: "
+            f"{self.label}, row {row + self.first}, column {name!r}{mapped}: "
             f"expected {expected}, found {'nothing' if found in (None, '') else shown}",
             hint="Correct the value, or say in the row's column 'reason' why it is left out. "
             "Numbers are written in full or as 7e10.",
@@ -141,7 +145,7 @@ def _column(name: str, raw: list[Any], used: list[bool], origin: Origin) -> list
         return _free(values)
     cells: list[Any] = []
     for row, value in enumerate(values):
-        cell = _number(value)
+        cell = as_number(value)
         if isinstance(cell, str) or (used[row] and not _allowed(cell, kind)):
             raise origin.bad_cell(row, name, raw[row], _EXPECTED[kind])
         # Not finite and yet here: the row is left out, and JSON knows no infinity.
@@ -185,7 +189,7 @@ def _text(value: object) -> str:
     return str(value).strip()
 
 
-def _number(value: Any) -> float | str | None:
+def as_number(value: Any) -> float | str | None:
     """A number, None where empty, or the text that is neither."""
     if isinstance(value, bool):
         return str(value)
@@ -206,7 +210,7 @@ def _free(values: list[Any]) -> list[Any]:
     given = [value for value in values if not is_empty(value)]
     if given and all(str(value).lower() in _TRUTH for value in given):
         return [None if is_empty(v) else _TRUTH[str(v).lower()] for v in values]
-    numbers = [_number(value) for value in values]
+    numbers = [as_number(value) for value in values]
     if any(isinstance(number, str) for number in numbers) or not given:
         return [_text(value) for value in values]
     finite = [n if isinstance(n, float) and math.isfinite(n) else None for n in numbers]

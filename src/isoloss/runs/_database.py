@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 from collections.abc import Generator
 from pathlib import Path
@@ -242,6 +243,8 @@ def _in_our_words(label: str) -> Generator[None]:
 
 def _problem(label: str, text: str) -> IsolossError:
     """The error for a driver's message."""
+    if re.search(r'database ".*" does not exist', text):
+        return NotFoundError(f"{label}: {text}", hint="Make the database first: createdb NAME.")
     if any(words in text for words in ("not a database", "malformed", "no such")):
         return DataError(f"{label}: {text}", hint="The store is damaged: restore a copy of it.")
     if "locked" in text:

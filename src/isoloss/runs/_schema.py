@@ -1,4 +1,4 @@
-"""Tables of a store, and the triggers that keep its events as they were written."""
+"""Tables of a store, and the triggers that keep its rows and events as they were written."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ TABLES = (
 )
 
 _SQLITE_TRIGGERS = (
+    "CREATE TRIGGER isoloss_runs_no_update BEFORE UPDATE ON isoloss_runs"
+    " BEGIN SELECT RAISE(ABORT, 'runs cannot be changed'); END",
+    "CREATE TRIGGER isoloss_runs_no_delete BEFORE DELETE ON isoloss_runs"
+    " BEGIN SELECT RAISE(ABORT, 'runs cannot be deleted'); END",
+    "CREATE TRIGGER isoloss_runs_no_replace BEFORE INSERT ON isoloss_runs"
+    " WHEN EXISTS (SELECT 1 FROM isoloss_runs WHERE run_id = NEW.run_id"
+    " OR position = NEW.position)"
+    " BEGIN SELECT RAISE(ABORT, 'runs cannot be replaced'); END",
     "CREATE TRIGGER isoloss_no_update BEFORE UPDATE ON isoloss_events"
     " BEGIN SELECT RAISE(ABORT, 'events cannot be changed'); END",
     "CREATE TRIGGER isoloss_no_delete BEFORE DELETE ON isoloss_events"
@@ -28,7 +36,11 @@ _SQLITE_TRIGGERS = (
 
 _POSTGRESQL_TRIGGERS = (
     "CREATE FUNCTION isoloss_refuse() RETURNS trigger LANGUAGE plpgsql AS"
-    " $$ BEGIN RAISE EXCEPTION 'events cannot be changed or deleted'; END $$",
+    " $$ BEGIN RAISE EXCEPTION 'runs and events cannot be changed or deleted'; END $$",
+    "CREATE TRIGGER isoloss_runs_no_change BEFORE UPDATE OR DELETE ON isoloss_runs"
+    " FOR EACH ROW EXECUTE FUNCTION isoloss_refuse()",
+    "CREATE TRIGGER isoloss_runs_no_truncate BEFORE TRUNCATE ON isoloss_runs"
+    " FOR EACH STATEMENT EXECUTE FUNCTION isoloss_refuse()",
     "CREATE TRIGGER isoloss_no_change BEFORE UPDATE OR DELETE ON isoloss_events"
     " FOR EACH ROW EXECUTE FUNCTION isoloss_refuse()",
     "CREATE TRIGGER isoloss_no_truncate BEFORE TRUNCATE ON isoloss_events"

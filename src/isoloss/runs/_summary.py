@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from isoloss.errors import IsolossError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from isoloss.runs.table import Runs
 
 WIDTH = 80
 HEAD_SHARE_WARNING = 0.3
 _MOST_REASONS = 10
+_SAME_BUT_FOR_SEED = (
+    "group", "params_total", "params_non_embedding", "params_matmul", "tokens", "learning_rate",
+    "batch_tokens", "schedule", "dataset", "architecture", "objective",
+)  # fmt: skip
 
 
 def summary_text(runs: Runs, *, dropped: int = 0) -> str:
@@ -24,6 +31,7 @@ def summary_text(runs: Runs, *, dropped: int = 0) -> str:
         lines.append(f"{dropped} more rows repeat another and are dropped")
     if len(used):
         lines += [_range(used, *of) for of in _variables(used)]
+        lines += _structure(used)
         lines += [f"note: {note}" for note in _notes(used)]
     if left_out:
         lines += ["left out:", *_reasons(runs)]
@@ -65,6 +73,30 @@ def _range(used: Runs, symbol: str, column: str, convention: str) -> str:
         if len(values) < len(frame):
             text += f", empty in {len(frame) - len(values)}"
     return f"  {symbol}  {text}  ({convention})"
+
+
+def _structure(used: Runs) -> list[str]:
+    """Groups, seeds and shared trunks, where there are any."""
+    frame = used.to_frame()
+    lines: list[str] = []
+    groups = Counter(_cells(frame, "group", ""))
+    if len(groups) > 1:
+        shown = ", ".join(f"{name or 'none'} {number}" for name, number in groups.most_common(6))
+        lines.append(f"  groups  {len(groups)}: {shown}")
+    seeds = {seed for seed in _cells(frame, "seed", math.nan) if seed == seed}
+    if len(seeds) > 1:
+        keys = zip(*(_cells(frame, name, "") for name in _SAME_BUT_FOR_SEED), strict=True)
+        repeated = sum(number > 1 for number in Counter(keys).values())
+        lines.append(f"  seeds   {len(seeds)}; {repeated} settings with more than one")
+    parents = Counter(parent for parent in _cells(frame, "parent_id", "") if parent)
+    shared = [number for number in parents.values() if number > 1]
+    if shared:
+        lines.append(f"  trunks  {len(shared)} shared by {sum(shared)} runs (parent_id)")
+    return lines
+
+
+def _cells(frame: pd.DataFrame, name: str, empty: object) -> list[Any]:
+    return frame[name].tolist() if name in frame else [empty] * len(frame)
 
 
 def _notes(used: Runs) -> list[str]:

@@ -12,18 +12,23 @@ from typing import Any, cast
 
 from isoloss.errors import DataError, EnvironmentProblem, NotFoundError, UsageError
 from isoloss.runs._cells import Table
+from isoloss.runs._delimited import unguarded
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, suffix: str | None = None) -> Table:
     """Columns of raw values of a .csv, .tsv, .jsonl or .parquet file.
+
+    Args:
+        path: the file.
+        suffix: what it is read as, where its name does not say so.
 
     Raises:
         NotFoundError: no such file; EnvironmentProblem: it cannot be read;
         DataError: it is not what its name says.
     """
-    suffix = path.suffix.lower()
+    suffix = suffix or path.suffix.lower()
     if not path.exists():
         beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
         close = difflib.get_close_matches(path.name, beside, n=1)
@@ -46,7 +51,9 @@ def read_table(path: Path) -> Table:
     if suffix == ".parquet":
         return _from_parquet(data, path)
     text = _decoded(data, path)
-    return _from_json_lines(text, path) if suffix == ".jsonl" else _from_csv(text, path)
+    if suffix == ".jsonl":
+        return _from_json_lines(text, path)
+    return _from_csv(text, path, "\t" if suffix == ".tsv" else ",")
 
 
 def columns_of_frame(frame: object) -> Table:
@@ -104,16 +111,21 @@ def _decoded(data: bytes, path: Path) -> str:
     return text
 
 
-def _from_csv(text: str, path: Path) -> Table:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+def _from_csv(text: str, path: Path, delimiter: str) -> Table:
     # Without strict, a quote that is never closed swallows the rest of the file in silence.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        lines = [line for line in reader if any(cell.strip() for cell in line)]
+        lines = [
+            [unguarded(cell) for cell in line]
+            for line in reader
+            if any(cell.strip() for cell in line)
+        ]
     except csv.Error as error:
         raise DataError(
             f"{path}, line {reader.line_num}: {error}", hint="Check the quotes and separators."
         ) from error
+    if not lines:
+        raise DataError(f"{path}: the file is empty", hint="Give a table with a header and rows.")
     names = [name.strip() or f"unnamed_{i + 1}" for i, name in enumerate(lines[0])]
     _refuse_twice(names, str(path))
     _refuse_other_separator(names, path)

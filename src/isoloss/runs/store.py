@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from isoloss._files import canonical_json, sha256_text
-from isoloss.errors import DataError, NotFoundError
+from isoloss.errors import DataError, NotFoundError, UsageError
 from isoloss.runs._database import Database, open_database
 from isoloss.runs.table import Runs
 
@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 
 _FIRST = "0" * 64
 """What the hash of the first event is chained to."""
+_AMENDMENT = "amendment"
+_AT_ONCE = 500
+"""Ids in one question to the database; SQLite takes no more than 999 in old versions."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RunStore:
-    """Runs by id, and events that can be added but never changed.
+    """Runs by id, and events: both can be added, neither is ever changed.
+
+    What becomes known of a run later is appended as an amendment (`amend`), which `get`, `rows`
+    and `runs` apply; `history` tells what was said when.
 
     Each addition is one durable transaction: it is on the disk when the call comes back, or
     not there at all. Several processes may read and write at once. Open one with `open`.
@@ -80,27 +86,80 @@ class RunStore:
             Whether it was added.
 
         Raises:
-            DataError: the row has no `run_id`.
+            DataError: the row has no `run_id`, or holds what JSON does not know.
         """
-        plain = cast("dict[str, Any]", _plain(dict(row)))
-        run_id = plain.get("run_id")
-        if not isinstance(run_id, str) or not run_id:
-            raise DataError(
-                f"a run needs a 'run_id' of text, found {run_id!r}",
-                hint="`record` makes one from the row's content.",
-            )
-        text = json.dumps(plain, ensure_ascii=False, allow_nan=False)
+        return self.add_runs([row]) == 1
+
+    def add_runs(self, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Add many runs in one transaction: all are there when it comes back, or none is.
+
+        Runs whose `run_id` is there already, or came before in `rows`, are passed over.
+
+        Returns:
+            How many were added.
+
+        Raises:
+            DataError: a row has no `run_id`, or holds what JSON does not know; none is added.
+        """
+        texts: dict[str, str] = {}
+        for row in rows:
+            plain = cast("dict[str, Any]", _plain(dict(row)))
+            text = json.dumps(plain, ensure_ascii=False, allow_nan=False)
+            texts.setdefault(_run_id(plain), text)
+        if not texts:
+            return 0
         with self._database.writing() as connection:
-            if _has(connection, run_id):
-                return False
-            _execute(
-                connection,
-                'INSERT INTO isoloss_runs (position, run_id, "row") VALUES ('
-                "(SELECT COALESCE(MAX(position), 0) + 1 FROM isoloss_runs), :run_id, :row)",
-                run_id=run_id,
-                row=text,
+            known = _known(connection, list(texts))
+            statement = "SELECT COALESCE(MAX(position), 0) FROM isoloss_runs"
+            last = int(_execute(connection, statement).scalar())
+            new = [
+                {"position": last + number, "run_id": run_id, "row": texts[run_id]}
+                for number, run_id in enumerate((i for i in texts if i not in known), start=1)
+            ]
+            if new:
+                statement = (
+                    'INSERT INTO isoloss_runs (position, run_id, "row")'
+                    " VALUES (:position, :run_id, :row)"
+                )
+                _execute_many(connection, statement, new)
+        return len(new)
+
+    def amend(self, run_id: str, changes: Mapping[str, Any], *, why: str) -> int:
+        """Append what became known of a run after it was added; its first row stays.
+
+        Args:
+            run_id: which run.
+            changes: column → new value; None empties a cell.
+            why: a sentence for the history.
+
+        Returns:
+            The id of the event.
+
+        Raises:
+            NotFoundError: no such run; UsageError: no reason, or `run_id` is to be changed;
+            DataError: the changed row is no valid row of a run table.
+        """
+        if not why.strip() or not changes or "run_id" in changes:
+            raise UsageError(
+                "an amendment needs changes of other columns than 'run_id', and a reason",
+                hint='For example: store.amend(run_id, {"reason": "a spike"}, why="seen later")',
             )
-        return True
+        Runs.from_rows([{**self.get(run_id), **changes}], label=f"the amended run {run_id!r}")
+        payload = {"run_id": run_id, "changes": dict(changes), "why": why}
+        return self.add_event(_AMENDMENT, payload)
+
+    def history(self, run_id: str) -> list[dict[str, Any]]:
+        """What was said of a run, the oldest first.
+
+        Returns:
+            First `{"row": …}` as it was added, then the events that name the run (amendments
+            and others with its `run_id`), each with `id`, `kind`, `at`, `payload` and `hash`.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        events = [event for event in self.events() if event["payload"].get("run_id") == run_id]
+        return [{"row": self._first(run_id)}, *events]
 
     def has(self, run_id: str) -> bool:
         """Whether a run with this id is there."""
@@ -108,11 +167,14 @@ class RunStore:
             return _has(connection, run_id)
 
     def get(self, run_id: str) -> dict[str, Any]:
-        """The row of a run.
+        """The row of a run, amendments applied.
 
         Raises:
             NotFoundError: there is no such run.
         """
+        return _amended(self._first(run_id), self.events(_AMENDMENT))
+
+    def _first(self, run_id: str) -> dict[str, Any]:
         with self._database.reading() as connection:
             statement = 'SELECT "row" FROM isoloss_runs WHERE run_id = :run_id'
             found = _execute(connection, statement, run_id=run_id).scalar()
@@ -123,11 +185,15 @@ class RunStore:
         return self._parsed(str(found))
 
     def rows(self) -> list[dict[str, Any]]:
-        """All rows, in the order in which they were added."""
+        """All rows, in the order in which they were added, amendments applied."""
         with self._database.reading() as connection:
             statement = 'SELECT "row" FROM isoloss_runs ORDER BY position'
             found = _execute(connection, statement).scalars().all()
-        return [self._parsed(str(text)) for text in found]
+        later: dict[str, list[dict[str, Any]]] = {}
+        for event in self.events(_AMENDMENT):
+            later.setdefault(str(event["payload"]["run_id"]), []).append(event)
+        rows = [self._parsed(str(text)) for text in found]
+        return [_amended(row, later.get(str(row["run_id"]), [])) for row in rows]
 
     def runs(self) -> Runs:
         """All runs as a checked table.
@@ -163,9 +229,11 @@ class RunStore:
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Events in their order, each with `id`, `kind`, `at`, `payload` and `hash`."""
+        which = "" if kind is None else "WHERE kind = :kind "
+        values = {} if kind is None else {"kind": kind}
+        statement = f"SELECT id, kind, at, payload, hash FROM isoloss_events {which}ORDER BY id"
         with self._database.reading() as connection:
-            statement = "SELECT id, kind, at, payload, hash FROM isoloss_events ORDER BY id"
-            found = _execute(connection, statement).all()
+            found = _execute(connection, statement, **values).all()
         return [
             {
                 "id": int(row[0]),
@@ -175,7 +243,6 @@ class RunStore:
                 "hash": str(row[4]),
             }
             for row in found
-            if kind is None or row[1] == kind
         ]
 
     def verify(self) -> None:
@@ -207,27 +274,6 @@ class RunStore:
         return cast("dict[str, Any]", value)
 
 
-def record(store: RunStore, row: Mapping[str, Any]) -> str:
-    """Add the run of another trainer to a store, checked as `Runs` checks its rows.
-
-    Args:
-        store: where to.
-        row: columns of docs/design.md §3, at least a `params_*`, `tokens` or `flops`, and
-            `loss`. Without `run_id` it gets one made from its content, so that the same row is
-            recorded once; without `created_at` it gets the time.
-
-    Returns:
-        The run's id.
-
-    Raises:
-        DataError: a column is missing or a value is wrong.
-    """
-    checked = Runs.from_rows([row], label="the row").rows()[0]
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    store.add_run({"created_at": now, **checked})
-    return str(checked["run_id"])
-
-
 def _chained(before: str, number: int, kind: str, at: str, payload: Mapping[str, Any]) -> str:
     event = {"id": number, "kind": kind, "at": at, "payload": dict(payload)}
     return sha256_text(before + canonical_json(event))
@@ -237,6 +283,45 @@ def _execute(connection: Connection, statement: str, **values: object) -> Any:
     from sqlalchemy import text
 
     return connection.execute(text(statement), values)
+
+
+def _execute_many(connection: Connection, statement: str, rows: list[dict[str, Any]]) -> None:
+    from sqlalchemy import text
+
+    connection.execute(text(statement), rows)
+
+
+def _run_id(row: Mapping[str, Any]) -> str:
+    run_id = row.get("run_id")
+    if not isinstance(run_id, str) or not run_id or "\0" in run_id:
+        raise DataError(
+            f"a run needs a 'run_id' of text, found {run_id!r}",
+            hint="`record` makes one from the row's content.",
+        )
+    return run_id
+
+
+def _known(connection: Connection, run_ids: Sequence[str]) -> set[str]:
+    """Which of these ids are there."""
+    from sqlalchemy import bindparam, text
+
+    statement = text("SELECT run_id FROM isoloss_runs WHERE run_id IN :ids").bindparams(
+        bindparam("ids", expanding=True)
+    )
+    found: set[str] = set()
+    for start in range(0, len(run_ids), _AT_ONCE):
+        part = list(run_ids[start : start + _AT_ONCE])
+        found.update(str(i) for i in connection.execute(statement, {"ids": part}).scalars())
+    return found
+
+
+def _amended(row: dict[str, Any], events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """A row with the amendments among `events` that name it."""
+    for event in events:
+        payload = cast("Mapping[str, Any]", event["payload"])
+        if payload.get("run_id") == row["run_id"]:
+            row = {**row, **cast("dict[str, Any]", payload["changes"])}
+    return row
 
 
 def _has(connection: Connection, run_id: str) -> bool:
@@ -252,12 +337,14 @@ def _plain(value: Any) -> Any:
     """
     if isinstance(value, Mapping):
         items = cast("Mapping[Any, Any]", value).items()
-        return {str(key): _plain(item) for key, item in items}
+        return {_text(str(key)): _plain(item) for key, item in items}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in cast("list[Any]", value)]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, bool, int)):
+    if isinstance(value, str):
+        return _text(value)
+    if value is None or isinstance(value, (bool, int)):
         return value
     if hasattr(value, "tolist"):
         return _plain(value.tolist())
@@ -265,3 +352,14 @@ def _plain(value: Any) -> Any:
         f"a store holds text, numbers and truth values, found {type(value).__name__}: {value!r}",
         hint="Convert the value first.",
     )
+
+
+def _text(value: str) -> str:
+    """Text that UTF-8 can write: JSON knows halves of surrogate pairs, databases do not."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"text that is no Unicode: {value[:40]!r}", hint="Correct it in its source."
+        ) from error
+    return value

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 from isoloss._files import sha256_text, write_text_atomic
 from isoloss.errors import DataError, UsageError
 from isoloss.runs._cells import Origin, Table, checked_table, content, is_empty, is_used, rows_of
+from isoloss.runs._delimited import delimited
 from isoloss.runs._summary import summary_text
 from isoloss.runs.columns import ALIASES, N_ORDER, close_names, kind_of, missing_column, renamed
 from isoloss.runs.reading import columns_of_frame, columns_of_rows, read_table
+from isoloss.runs.units import scaled, split_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,8 @@ class Runs:
 
         Args:
             path: the file; text must be UTF-8, with a header line.
-            columns: their name → our name, for columns that are called otherwise there.
+            columns: their name → our name, for columns that are called otherwise there; with
+                a factor where the unit differs, as in {"Tokens (B)": "tokens:1e9"} (or `:B`).
 
         Raises:
             NotFoundError: no such file.
@@ -78,8 +79,11 @@ class Runs:
 
     @classmethod
     def _from_columns(cls, raw: Table, columns: Mapping[str, str] | None, *, label: str) -> Runs:
-        names, theirs = renamed(list(raw), columns, label=label)
+        plain, factors = split_columns(columns)
+        names, theirs = renamed(list(raw), plain, label=label)
         ours = dict(zip(names, raw.values(), strict=True))
+        for name, factor in factors.items():
+            ours[name] = [scaled(value, factor) for value in ours[name]]
         cells, dropped = checked_table(ours, Origin(label=label, theirs=theirs))
         return cls(_frame_of(cells), dropped)
 
@@ -129,6 +133,10 @@ class Runs:
         """A copy of the table as a pandas frame; empty text is '', an empty number NaN."""
         return self._frame.copy()
 
+    def cells(self) -> dict[str, list[Any]]:
+        """Plain lists by column, all of one length; empty text is '', an empty number NaN."""
+        return _cells_of(self._frame)
+
     def rows(self) -> list[dict[str, Any]]:
         """One dict a run, without its empty cells."""
         return [
@@ -141,14 +149,14 @@ class Runs:
         return {"schema_version": 1, "hash": self.hash(), "runs": self.rows()}
 
     def to_csv(self, path: str | Path) -> None:
-        """Write a UTF-8 CSV file atomically; every number reads back exactly.
+        """Write a UTF-8 CSV file atomically; every cell reads back as it was.
+
+        Text that a spreadsheet would run as a formula is guarded (`isoloss.runs.export_runs`).
 
         Raises:
             EnvironmentProblem: the folder is not writable or the disk is full.
         """
-        cells = _cells_of(self._frame)
-        lines = [_csv_line(cells), *map(_csv_line, zip(*cells.values(), strict=True))]
-        write_text_atomic(path, "".join(lines))
+        write_text_atomic(path, delimited(self.cells()))
 
     def n_column(self, n: str | None = None) -> str:
         """The column that is N: one convention for all rows that a fit may use.
@@ -323,14 +331,6 @@ def _no_number(column: str, value: object, run_id: str, values: list[Any]) -> Da
 
 def _names(frame: pd.DataFrame) -> list[str]:
     return [str(name) for name in cast("Iterable[object]", frame.columns)]
-
-
-def _csv_line(values: Iterable[object]) -> str:
-    # The writer quotes only the line ends that it writes itself: a lone CR would split a cell.
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(["" if is_empty(value) else value for value in values])
-    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _objects(values: list[Any]) -> Any:

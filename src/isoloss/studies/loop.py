@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isoloss._files import canonical_json, sha256_text, write_json_atomic
-from isoloss.errors import DataError, IsolossError
+from isoloss.errors import DataError, IsolossError, UsageError
 from isoloss.studies.folder import StudyFolder, claimed, settle_spec
 from isoloss.studies.spec import StudySpec
 
@@ -35,7 +35,9 @@ def run_study(
     family: str | None = None,
     fields: Sequence[str] | None = None,
     device: str | None = None,
+    design: bool = False,
     dry_run: bool = False,
+    jobs: str | Path | None = None,
 ) -> dict[str, Any]:
     """Run a study, or go on with it; returns what `study.json` holds.
 
@@ -44,7 +46,10 @@ def run_study(
         out: the study's folder.
         minutes, corpus, text_field, seeds, objective, family, fields, device: choices over
             the spec.
+        design: choose most of the ladder's runs by what they take off the prediction's
+            uncertainty, once its narrowest widths are trained.
         dry_run: stop after the plan; nothing is trained.
+        jobs: write the plan there as jobs for another trainer (JSON), and stop after it.
 
     A finished study is only looked at: nothing is trained and no number changes.
 
@@ -62,11 +67,17 @@ def run_study(
         family=family,
         fields=fields,
         device=device,
+        design=design,
     )
+    if jobs is not None and chosen.ladder.design:
+        raise UsageError(
+            "a ladder by design chooses its runs as results come in, so it has no list of jobs",
+            hint="Leave out --jobs or --design; `isoloss design … --jobs` lists the next runs.",
+        )
     began = time.monotonic()
     with claimed(Path(out)) as folder:
         settle_spec(folder, chosen)
-        return _run(folder, chosen, dry_run=dry_run, began=began)
+        return _run(folder, chosen, dry_run=dry_run, jobs=jobs, began=began)
 
 
 def _resolved(source: str | Path) -> str:
@@ -75,7 +86,9 @@ def _resolved(source: str | Path) -> str:
     return str(source) if str(source) == "stdlib" and not path.exists() else str(path.resolve())
 
 
-def _run(folder: StudyFolder, spec: StudySpec, *, dry_run: bool, began: float) -> dict[str, Any]:
+def _run(
+    folder: StudyFolder, spec: StudySpec, *, dry_run: bool, jobs: str | Path | None, began: float
+) -> dict[str, Any]:
     from isoloss.runs import RunStore
     from isoloss.studies import measurement
     from isoloss.studies.inference import infer
@@ -96,7 +109,12 @@ def _run(folder: StudyFolder, spec: StudySpec, *, dry_run: bool, began: float) -
         **{key: document[key] for key in ("rungs", "expected_seconds", "warnings")},
         "paths": {"plan": str(folder.plan)},
     }
-    if dry_run:
+    if jobs is not None:
+        from isoloss.studies.jobs import jobs_document
+
+        write_json_atomic(jobs, jobs_document(plan, tokens, study=spec.name))
+        shown["paths"]["jobs"] = str(jobs)
+    if dry_run or jobs is not None:
         return shown
     _say(rungs_text(shown))
     with RunStore.open(folder.store) as store:
@@ -107,6 +125,9 @@ def _run(folder: StudyFolder, spec: StudySpec, *, dry_run: bool, began: float) -
             if not folder.report.exists():
                 _write_page(folder, before)
             return before
+        plan, document = measurement.settle_design(
+            folder, spec, plan, document, tokens, store, _say
+        )
         measurement.climb(folder, plan, tokens, store)
         prediction, forecast = infer(folder, store, plan, document, spec, tokens)
         _say(

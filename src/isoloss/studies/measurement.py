@@ -24,6 +24,13 @@ from isoloss.ladders import (
     train_ladder,
 )
 from isoloss.runs import RunStore
+from isoloss.studies.designing import (
+    candidate_plan,
+    candidate_size,
+    chosen_plan,
+    first_part,
+    own_flops,
+)
 from isoloss.studies.folder import StudyFolder
 from isoloss.studies.inference import LEAST_RUNS
 from isoloss.studies.progress import Progress
@@ -88,7 +95,8 @@ def settle_plan(
     recipe = _recipe(spec, corpus, say)
     settled_at = datetime.now(UTC).isoformat(timespec="seconds")
     if spec.ladder.size == SMOKE.name:  # seconds: timing the machine would take as long
-        plan, warnings = _settled(SMOKE, spec, corpus, recipe), list[str]()
+        size, warnings = SMOKE, list[str]()
+        plan = _settled(SMOKE, spec, corpus, recipe)
         each, expected = [None] * (len(plan.trunks) + 1), None
     else:
         _resolve(_sizes(spec, corpus, recipe)[0], spec, corpus, recipe)  # mistakes come first
@@ -111,8 +119,49 @@ def settle_plan(
         "expected_seconds": expected,
         "warnings": [*warnings, *_repetition(plan, corpus)],
     }
+    if spec.ladder.design:
+        wide = candidate_plan(plan, _resolve(candidate_size(size), spec, corpus, recipe))
+        document["design"] = {"budget": own_flops(plan.trunks), "chosen": None}
+        plan, document = wide, document | _untimed(wide)
     write_json_atomic(folder.plan, document)
     return plan, document
+
+
+def settle_design(
+    folder: StudyFolder,
+    spec: StudySpec,
+    plan: LadderPlan,
+    document: dict[str, Any],
+    corpus: AnyCorpus,
+    store: RunStore,
+    say: Say,
+) -> tuple[LadderPlan, dict[str, Any]]:
+    """Train the first part of a ladder by design, choose the rest, and save that as the plan.
+
+    Nothing is done where runs are not chosen by design, or where they were chosen already.
+    """
+    record = document.get("design")
+    if record is None or record["chosen"] is not None:
+        return plan, document
+    first = first_part(plan)
+    others = len(plan.runs()) - len(first.runs())
+    say(f"design: the narrowest widths first; the other {others} runs are candidates")
+    climb(folder, first, corpus, store)
+    rows = [store.get(run.run_id) for run in first.runs()]
+    chosen, told = chosen_plan(
+        plan, record["budget"], rows, least=LEAST_RUNS, seed=spec.ladder.seed
+    )
+    document = {**document, **_untimed(chosen), "design": {**record, "chosen": told}}
+    write_json_atomic(folder.plan, document)
+    error = f", ±{told[-1]['expected_standard_error']:.2%} expected" if told else ""
+    say(f"design: {len(chosen.runs()) - len(first.runs())} of them chosen{error}")
+    return chosen, document
+
+
+def _untimed(plan: LadderPlan) -> dict[str, Any]:
+    """A plan and its table of rungs, without times."""
+    each = [None] * (len(plan.trunks) + 1)
+    return {"plan": plan.to_dict(), "rungs": rung_table(plan, each)}
 
 
 def _recipe(spec: StudySpec, corpus: AnyCorpus, say: Say) -> Recipe:
@@ -148,6 +197,8 @@ def _read_plan(document: Any) -> tuple[dict[str, Any], LadderPlan]:
     if document["format"] != PLAN_FORMAT:
         raise ValueError(f"plan format {document['format']!r} is unknown")
     missing = {"plan", "rungs", "expected_seconds", "warnings"} - document.keys()
+    if "design" in document:
+        missing |= {"budget", "chosen"} - document["design"].keys()
     if missing:
         raise ValueError(f"no {', '.join(sorted(missing))}")
     return document, LadderPlan.from_dict(document["plan"])

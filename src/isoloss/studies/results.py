@@ -111,6 +111,7 @@ def assemble(
         "residuals": _residuals(best, forecast, used),
         "plans": _plans(best, plan.verification.flops),
         "definitions": _definitions(plan.verification.objective.name, spec.ladder.max_epochs),
+        **({"design": document["design"]} if "design" in document else {}),
         "provenance": provenance,
         "warnings": _warnings(document, runs, best),
         "paths": folder.paths(),

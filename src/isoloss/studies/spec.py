@@ -41,7 +41,10 @@ class ModelSpec(_Frozen):
 
 
 class LadderSpec(_Frozen):
-    """Which runs and where; `max_epochs` is how often they may go through the text."""
+    """Which runs and where; `max_epochs` is how often they may go through the text.
+
+    With `design`, most of the runs are chosen for what they take off the prediction's uncertainty.
+    """
 
     size: Literal["auto", "smoke", "tiny", "short", "standard", "long", "large"] = "auto"
     context_length: int = Field(default=128, ge=8)
@@ -51,6 +54,7 @@ class LadderSpec(_Frozen):
     workers: int = Field(default=2, ge=1, le=64)
     verify_threads: int = Field(default=1, ge=1, le=64)
     max_epochs: float = Field(default=1.0, gt=0, le=1000)
+    design: bool = False
     device: str = Field(default="cpu", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
 
 
@@ -102,6 +106,7 @@ class StudySpec(_Frozen):
         family: str | None = None,
         fields: Sequence[str] | None = None,
         device: str | None = None,
+        design: bool = False,
     ) -> StudySpec:
         """The same spec with what the command line chose."""
         values = self.model_dump()
@@ -119,6 +124,8 @@ class StudySpec(_Frozen):
             values["model"]["family"] = family
         if device is not None:
             values["ladder"]["device"] = device
+        if design:
+            values["ladder"]["design"] = True
         if fields is not None:
             values["corpus"]["fields"] = list(fields)
         return parse_spec(values, "the command line")

@@ -11,7 +11,9 @@ from isoloss.tasks.task import Task
 TASKS: dict[str, str] = {
     "perplexity": "isoloss.tasks.perplexity:Perplexity",
     "choices": "isoloss.tasks.choices:Choices",
+    "code": "isoloss.tasks.code_generation:Code",
     "question-answering": "isoloss.tasks.answers:Answers",
+    "extractive-qa": "isoloss.tasks.extractive:Extractive",
     "translation": "isoloss.tasks.translation:Translation",
     "summarisation": "isoloss.tasks.summarisation:Summarisation",
 }

@@ -142,6 +142,13 @@ FORMATS: dict[str, Format] = {
             detector="trainer_state:looks_like_trainer_state",
         ),
         Format(
+            name="lm-eval",
+            kind="log",
+            description="lm-evaluation-harness: results_*.json, or a model's folder of them",
+            reader="harness:read_harness",
+            detector="harness:looks_like_harness",
+        ),
+        Format(
             name="tensorboard",
             kind="log",
             description="TensorBoard's event files, or their folder",

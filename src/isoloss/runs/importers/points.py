@@ -105,7 +105,7 @@ def _row(
             how |= {one.ours: text} if text else {}
     add_unit(row, mapping)
     _add_peak_rate(row, history, how)
-    row |= _helpers(history, step) | _evaluations(history, mapping, step)
+    row |= _helpers(history, step) | _evaluations(history, mapping, step) | _named(history)
     if how:
         row["meta_derived"] = how
     return row
@@ -225,6 +225,20 @@ def _evaluations(history: RunHistory, mapping: Sequence[Mapped], step: float | N
         if index and math.isfinite(series.values[index - 1]):
             found[f"metric_{normal(name)}"] = series.values[index - 1]
     return found
+
+
+def _named(history: RunHistory) -> Row:
+    """What a reader has given one of our free names: a score, or how it was measured."""
+    return {
+        name: value
+        for name, value in history.summary.items()
+        if name.startswith("meta_lm_eval") or (name.startswith("metric_") and _is_finite(value))
+    }
+
+
+def _is_finite(value: object) -> bool:
+    number = as_number(value)
+    return number is not None and math.isfinite(number)
 
 
 def _last_step(history: RunHistory) -> float | None:
