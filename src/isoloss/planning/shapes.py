@@ -28,6 +28,13 @@ DEFAULT_CONTEXT_LENGTH = 2_048
 MIN_ASPECT, MAX_ASPECT = 64, 128
 """Width over depth of the rule: 64 up to width 1,024, rising to 128 at width 8,192."""
 _DENSE_POINTS = 1025
+_WIDE = 2_048
+_WIDTH_STEPS = ((4_096, 1_024), (_WIDE, 256), (256, 64), (0, HEAD_DIM))
+"""From this width on, widths of the rule come in steps of so many."""
+_DEPTH_SLACK = 1.25
+"""How far the depth of a wide model may lie from the rule, as a factor."""
+_DEPTH_PRICE = 0.1
+_SAME_N = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,13 +183,24 @@ def rule_table(
     flops_convention: FlopsConvention,
     max_n: float = MAX_PARAMETERS,
 ) -> ShapeTable:
-    """Shapes whose depth follows from the width by `rule_depth`, up to `max_n`."""
-    shapes: list[TransformerConfig] = []
+    """Shapes whose depth follows from the width by `rule_depth`, up to `max_n`.
+
+    Where widths come in steps of more than a head, depths around the rule's fill the gaps in N;
+    of shapes within `_SAME_N` of each other the one nearest to the rule is kept.
+    """
+    limit = min(max_n, MAX_PARAMETERS)
+    found: list[tuple[float, float, TransformerConfig]] = []
     for width in _rule_widths():
-        shape = _rule_config(width, rule_depth(width), vocab_size, context_length)
-        if shapes and parameters_of(shape, n_convention) > min(max_n, MAX_PARAMETERS):
+        for depth in _rule_depths(width):
+            shape = _rule_config(width, depth, vocab_size, context_length)
+            n = parameters_of(shape, n_convention)
+            off = abs(math.log(depth / rule_depth(width)))
+            if n <= limit or not found:
+                found.append((n, off, shape))
+        shallow = _rule_config(width, _rule_depths(width)[0], vocab_size, context_length)
+        if parameters_of(shallow, n_convention) > limit:
             break
-        shapes.append(shape)
+    shapes = _distinct(found)
     n = np.array([parameters_of(shape, n_convention) for shape in shapes], dtype=np.float64)
     flops = np.array(
         [training_flops(shape, 1, flops_convention) for shape in shapes], dtype=np.float64
@@ -216,18 +234,21 @@ def shape_near(
 ) -> TransformerConfig:
     """The rule's shape whose N is closest to `n` (in ratio).
 
-    Heads are 128 wide from width 2,048, 64 wide from width 256 and `HEAD_DIM` below; width
-    moves in whole heads, `d_ff` is four times the width. Depth is `n_layer` where given, else
-    `rule_depth` or one layer more or less, whichever brings N closest.
+    Heads are 128 wide from width 2,048, 64 wide from width 256 and `HEAD_DIM` below, `d_ff` is
+    four times the width. Width moves in whole heads, from 2,048 in two of them and from 4,096 in
+    eight, so that devices of a node can share them. Depth is `n_layer` where given, else near
+    `rule_depth`: what brings N closest, with a little (`_DEPTH_PRICE`) for leaving the rule.
     """
     best: tuple[float, TransformerConfig] | None = None
     for width in _rule_widths():
         middle = rule_depth(width)
-        depths = (n_layer,) if n_layer else range(max(1, middle - 1), middle + 2)
+        nearby = _rule_depths(width) if width >= _WIDE else range(max(1, middle - 1), middle + 2)
+        depths = (n_layer,) if n_layer else tuple(nearby)
         shapes = [_rule_config(width, depth, vocab_size, context_length) for depth in depths]
         sizes = [parameters_of(shape, n_convention) for shape in shapes]
         for shape, size in zip(shapes, sizes, strict=True):
-            distance = abs(math.log(size / n))
+            off = abs(math.log(shape.n_layer / middle)) if width >= _WIDE and not n_layer else 0.0
+            distance = abs(math.log(size / n)) + _DEPTH_PRICE * off
             if best is None or distance < best[0]:
                 best = (distance, shape)
         if min(sizes) > n:
@@ -247,7 +268,28 @@ def _rule_widths() -> Iterator[int]:
     # One layer of 12 d² past this width is past MAX_PARAMETERS, whatever the vocabulary.
     while 12 * width**2 < MAX_PARAMETERS:
         yield width
-        width += _head_dim(width)
+        width += next(step for least, step in _WIDTH_STEPS if width >= least)
+
+
+def _rule_depths(width: int) -> tuple[int, ...]:
+    """The rule's depth; of wide models also depths within a quarter of it that stages divide."""
+    middle = rule_depth(width)
+    if width < _WIDE:
+        return (middle,)
+    step = 2 if width < _WIDTH_STEPS[0][0] else 4
+    low, high = math.ceil(middle / _DEPTH_SLACK / step), math.floor(middle * _DEPTH_SLACK / step)
+    return tuple(step * times for times in range(low, high + 1))
+
+
+def _distinct(found: list[tuple[float, float, TransformerConfig]]) -> list[TransformerConfig]:
+    """Shapes of rising N from (N, distance from the rule, shape)."""
+    kept: list[tuple[float, float, TransformerConfig]] = []
+    for n, off, shape in sorted(found, key=lambda item: item[0]):
+        if not kept or n > kept[-1][0] * (1 + _SAME_N):
+            kept.append((n, off, shape))
+        elif off < kept[-1][1] and (len(kept) < 2 or n > kept[-2][0]):
+            kept[-1] = (n, off, shape)
+    return [shape for _, _, shape in kept]
 
 
 def _rule_config(width: int, depth: int, vocab_size: int, context_length: int) -> TransformerConfig:
