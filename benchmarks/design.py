@@ -21,12 +21,11 @@ runs the same way. Costs are the paper's: N (parallel), N times characters (voca
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import multiprocessing
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -38,6 +37,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 import pandas as pd
 
+from isoloss.fitting.solver.objective import ResidualName
 from isoloss.laws import Law, get_law
 from isoloss.planning.experiments.beliefs import belief_of
 from isoloss.planning.experiments.posterior import Posterior, posterior_of
@@ -51,6 +51,8 @@ SHARES = (0.01, 0.05, 0.10)
 COMPARED = ("targeted", "V-optimal", "D-optimal", "cost-weighted", "random", "cheapest")
 INFORMED = ("targeted", "V-optimal", "D-optimal")
 """Strategies that look at the fit, and so are worth fitting for between batches."""
+FIRST_SEED = 100
+"""Seeds below were used while the method was made."""
 FIRST_SHARE = 0.2
 """Of the budget for the first runs: as many as the law has parameters, drawn from the cheapest
 `FIRST_POOL` times as many."""
@@ -68,7 +70,7 @@ class Task:
     value: str
     cost: tuple[str, ...]
     factor: float
-    residual: str
+    residual: ResidualName
     laws: tuple[str, ...]
 
 
@@ -181,14 +183,14 @@ def _arguments() -> argparse.Namespace:
 
 def _jobs(chosen: argparse.Namespace) -> list[Job]:
     """Every score; the longest ones first, so that no worker is left with one at the end."""
-    grid = itertools.product(
-        [task for task in TASKS if task in chosen.tasks], SHARES, chosen.strategies
-    )
     jobs = [
         Job(task=task, law=law, share=share, strategy=strategy, seed=seed)
-        for task, share, strategy in grid
+        for task in TASKS
+        if task in chosen.tasks
+        for share in SHARES
+        for strategy in chosen.strategies
         for law in TASKS[task].laws
-        for seed in range(chosen.seeds)
+        for seed in range(FIRST_SEED, FIRST_SEED + chosen.seeds)
     ]
     jobs += [
         Job(task=task, law=law, share=1.0, strategy="all", seed=0)
@@ -210,8 +212,7 @@ def _scores(jobs: list[Job], data: Path, workers: int) -> Iterator[tuple[Job, di
 
 def _score(pair: tuple[Job, Path]) -> tuple[Job, dict[str, Any]]:
     job, data = pair
-    task, law = TASKS[job.task], get_law(TASKS[job.task].laws[0])
-    law = get_law(job.law)
+    task, law = TASKS[job.task], law_of(job.law)
     began = time.monotonic()
     told: list[np.ndarray] = []
     measured: list[np.ndarray] = []
@@ -233,6 +234,12 @@ def _score(pair: tuple[Job, Path]) -> tuple[Job, dict[str, Any]]:
     }
 
 
+@cache
+def law_of(text: str) -> Law:
+    """A law by name or formula; a formula is worked out once a process (by SymPy)."""
+    return get_law(text)
+
+
 def r_squared(measured: np.ndarray, told: np.ndarray) -> float:
     """R² on held-out runs, clipped to [-1, 1]."""
     if not np.isfinite(told).all():
@@ -245,7 +252,7 @@ def r_squared(measured: np.ndarray, told: np.ndarray) -> float:
 def groups(data: Path, name: str) -> tuple[Group, ...]:
     """The groups of a table, each a law of its own."""
     task = TASKS[name]
-    train, test = (pd.read_parquet(data / name / f"{part}.parquet") for part in ("train", "test"))
+    train, test = (_frame(data / name / part) for part in ("train", "test"))
 
     def columns(frame: pd.DataFrame) -> Columns:
         return {ours: frame[theirs].to_numpy(float) for ours, theirs in task.variables.items()}
@@ -264,6 +271,13 @@ def groups(data: Path, name: str) -> tuple[Group, ...]:
             )
         )
     return tuple(found)
+
+
+def _frame(path: Path) -> pd.DataFrame:
+    """A table in Parquet, or in CSV for a machine without pyarrow."""
+    if path.with_suffix(".parquet").exists():
+        return pd.read_parquet(path.with_suffix(".parquet"))
+    return pd.read_csv(path.with_suffix(".csv"))
 
 
 def gathered(task: Task, law: Law, group: Group, job: Job) -> tuple[list[int], Posterior] | None:
@@ -374,9 +388,7 @@ def report(scores: dict[Job, dict[str, Any]]) -> None:
             )
 
 
-def _by(
-    frame: pd.DataFrame, names: list[str], *, every: bool = False
-) -> Iterable[tuple[tuple[str, ...], pd.DataFrame]]:
+def _by(frame: pd.DataFrame, names: list[str], *, every: bool = False) -> Any:
     kept = frame if every else frame[frame["strategy"] != "all"]
     return kept.groupby(names, sort=False)
 

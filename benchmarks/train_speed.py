@@ -105,8 +105,11 @@ def compare(shape: TransformerConfig, chosen: argparse.Namespace) -> None:
         )
         print(f"  {name} is {told}", flush=True)
     if chosen.device != "cpu":
-        used = training_flops(shape, 1) * medians["isoloss"] / chosen.peak
-        print(f"  model FLOP utilisation of isoloss {used:.1%}", flush=True)
+        per_token = training_flops(shape, 1)
+        used = ", ".join(
+            f"{name} {per_token * speed / chosen.peak:.1%}" for name, speed in medians.items()
+        )
+        print(f"  model FLOP utilisation: {used}", flush=True)
 
 
 def side_by_side(ours: list[float], theirs: list[float]) -> float:

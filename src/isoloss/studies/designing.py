@@ -34,13 +34,15 @@ LAWS = ("chinchilla", "skaling")
 """Their disagreement is part of what the runs are chosen against."""
 DEARER = 2.0
 """How much dearer than the ladder's dearest run a chosen one may be."""
+LONGER = 1.0
+"""How many doublings longer than the ladder's longest run a chosen one may be."""
 LEAST_BEYOND = 2.0
 """The verification run costs so many times the dearest candidate, or more."""
 
 
 def candidate_size(size: LadderSize) -> LadderSize:
-    """The rule of a size's candidates: its ladder, and dearer runs of it."""
-    return replace(size, cap_flops=DEARER * size.cap_flops)
+    """The rule of a size's candidates: its ladder, and dearer and longer runs."""
+    return replace(size, cap_flops=DEARER * size.cap_flops, doublings=size.doublings + LONGER)
 
 
 def candidate_plan(ordinary: LadderPlan, wide: LadderPlan) -> LadderPlan:
