@@ -178,7 +178,7 @@ def test_solutions_beyond_the_context_have_no_bits(
     task, rows = read(tmp_path, long, max_tokens=2)
     found = task.evaluate(opened_random(), rows)
     assert "solution_bits_per_byte" not in found.metrics
-    assert "1 solutions are longer than the context: without bits" in found.notes
+    assert "solutions longer than the context, without bits: 1" in found.notes
 
 
 def test_other_kinds_of_model_are_refused(

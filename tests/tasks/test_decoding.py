@@ -129,6 +129,11 @@ def test_a_text_does_not_depend_on_its_batch(opened_random: Make, family: str) -
     assert [one.prompt for one in together] == PROMPTS
 
 
+def test_equal_prompts_draw_different_texts(opened_random: Make) -> None:
+    made = generate(opened_random("llama"), ["abc"] * 4, GenerationSettings(max_tokens=12))
+    assert len({one.tokens for one in made}) == 4
+
+
 def test_the_window_slides_in_a_batch(opened_random: Make) -> None:
     """Rows of different lengths, each seen as its own last tokens."""
     opened = opened_random("isoloss", context_length=16)

@@ -11,7 +11,7 @@ from isoloss.cli._answer import Answer
 from isoloss.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from isoloss.tasks import Task, TaskResult
+    from isoloss.tasks import Metric, Task, TaskResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,8 @@ class Asked:
 
     model: str | None
     task: str | None
+    harness: tuple[str, ...] = ()
+    include_path: Path | None = None
     data: tuple[str, ...]
     columns: Mapping[str, str]
     options: Mapping[str, str]
@@ -68,8 +70,14 @@ def listed() -> Answer:
 
 def evaluated(asked: Asked) -> Answer:
     """Score, save, compare."""
-    from isoloss.tasks import TaskResult, compare_results, task_class, with_options
+    from isoloss.tasks import TaskResult, task_class, with_options
 
+    if asked.harness:
+        from isoloss.cli._harness import harnessed
+
+        return harnessed(asked)
+    if asked.include_path is not None:
+        raise UsageError("--include-path is for --harness", hint="Name a task with --harness.")
     if asked.task is None:
         raise UsageError("no task given", hint="Name one with --task; --list shows them all.")
     if not asked.data:
@@ -79,10 +87,21 @@ def evaluated(asked: Asked) -> Answer:
     task = with_options(kind, {**options, "level": asked.level, "seed": asked.seed})
     other = None if asked.against is None else TaskResult.load(asked.against)
     result = _result(task, asked)
+    return told(result, asked, other, {metric.name: metric for metric in kind.metrics})
+
+
+def told(
+    result: TaskResult,
+    asked: Asked,
+    other: TaskResult | None,
+    metrics: Mapping[str, Metric],
+) -> Answer:
+    """A result as an answer, compared with another and saved where that was asked for."""
+    from isoloss.tasks import compare_results
+
     document = result.to_dict()
     text = result.summary()
     if other is not None:
-        metrics = {metric.name: metric for metric in kind.metrics}
         compared = compare_results(other, result, metrics, seed=asked.seed)
         document["compared_with"] = {
             "model": other.model,
@@ -116,7 +135,8 @@ def _result(task: Task, asked: Asked) -> TaskResult:
         return task.evaluate(open_model(folder, device=asked.device), examples)
     if not isinstance(task, TextTask):
         raise UsageError(
-            f"the task {task.name} scores likelihoods, not texts", hint="Give a model."
+            f"the task {task.name} takes a model, not a file of texts or a baseline",
+            hint="Give a model.",
         )
     if asked.predictions is not None:
         return task.score(_lines(asked.predictions), examples, model=str(asked.predictions))

@@ -38,6 +38,7 @@ def attention_mask(
     prefix: Tensor | None = None,
     alibi_heads: int = 0,
     dtype: torch.dtype = torch.float32,
+    last: bool = False,
 ) -> Mask:
     """The mask that all conditions make together.
 
@@ -50,6 +51,7 @@ def attention_mask(
         prefix: (B,) positions at the start of each row that all queries see, causal or not.
         alibi_heads: number of heads when scores fall with distance (ALiBi), else 0.
         dtype: of the numbers that ALiBi adds.
+        last: the queries are the last of the keys, so that one alone sees them all.
     """
     distance_TS = queries[:, None] - keys[None, :]
     plain = window is None and prefix is None and key_segments is None and not alibi_heads
@@ -57,6 +59,8 @@ def attention_mask(
         return Mask()
     if plain and len(queries) == len(keys):
         return Mask(causal=True)
+    if plain and len(queries) == 1 and last:
+        return Mask()
     seen = distance_TS >= 0 if causal else torch.ones_like(distance_TS, dtype=torch.bool)
     if window is not None:
         seen = seen & (distance_TS.abs() < window)

@@ -155,6 +155,7 @@ class Stack(nn.Module):
             prefix=prefix,
             alibi_heads=config.n_head if config.positions == "alibi" else 0,
             dtype=dtype,
+            last=True,
         )
 
     def _rotary(self, before: int, count: int) -> Rotary | None:

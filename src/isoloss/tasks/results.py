@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,9 +80,10 @@ class TaskResult:
             )
             arrow = "" if found.higher_is_better else "  (lower is better)"
             lines.append(f"  {name:<{width}}  {found.value:<9.4g} {interval}{arrow}")
-        lines.append(f"  {self.level:.0%} intervals over examples; {self.signature}")
-        lines += [f"  note: {note}" for note in self.notes]
-        return "\n".join(line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in lines)
+        lines.append(f"  {self.level:.0%} intervals over examples")
+        lines += _wrapped(self.signature)
+        lines += [line for note in self.notes for line in _wrapped(f"note: {note}")]
+        return "\n".join(lines)
 
     def columns(self) -> dict[str, float]:
         """Columns of the run table: `metric_NAME`, and its interval's ends where it has one.
@@ -157,6 +159,10 @@ class TaskResult:
             return _from_document(cast("dict[str, Any]", document))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{path}: not a valid result ({error!r})", hint=hint) from error
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
 def _from_document(document: dict[str, Any]) -> TaskResult:

@@ -38,6 +38,11 @@ def test_exceptions_fail_by_name(run: Run, code: str, kind: str):
     assert kind in outcome.stderr
 
 
+def test_names_of_exceptions_are_not_printed_as_they_come(run: Run):
+    outcome = run("raise type('\\x1b[2J', (Exception,), {})")
+    assert (outcome.status, outcome.kind) == ("failed", "exception")
+
+
 @pytest.mark.parametrize(
     "code",
     [

@@ -115,7 +115,7 @@ class Code(Task):
         terms, notes = self._solution_bits(opened, problems)
         long = sum(len(opened.encode(p.prompt)) > opened.context_length for p in problems)
         if long:
-            notes.append(f"{long:,} prompts were cut to what the model reads")
+            notes.append(f"prompts cut to what the model reads: {long:,}")
         return self._scored(
             problems,
             completions,
@@ -212,7 +212,7 @@ class Code(Task):
             size = len(solution.encode()) + len(prompt) - len(prompt.rstrip())
             terms[place] = -found.total, size
         left = len(problems) - len(fits)
-        notes = [f"{left:,} solutions are longer than the context: without bits"] if left else []
+        notes = [f"solutions longer than the context, without bits: {left:,}"] if left else []
         return terms, notes
 
     def _scored(

@@ -12,7 +12,7 @@ import torch
 from isoloss.errors import UsageError
 from isoloss.tasks.generation.beams import beam_search
 from isoloss.tasks.generation.results import Generation
-from isoloss.tasks.generation.sampling import checked, chosen, generators_of, penalised
+from isoloss.tasks.generation.sampling import choose, generators_of, penalised
 from isoloss.tasks.generation.settings import GenerationSettings
 from isoloss.tasks.opening import OpenModel, open_model
 from isoloss.tasks.sessions import Session, new_session
@@ -122,11 +122,9 @@ def _decode(
     generators = generators_of([row.index for row in batch], settings.seed)
     logits_BV = session.begin()
     for length in range(1, room + 1):
-        logits_BV = checked(logits_BV)
+        logits_BV = logits_BV.double()
         scores_BV = penalised(logits_BV, settings, session.rows, [row.made for row in live])
-        tokens = chosen(scores_BV, settings, generators)
-        at = torch.tensor(tokens, device=logits_BV.device)[:, None]
-        shares = (logits_BV.gather(1, at) - logits_BV.logsumexp(1, keepdim=True))[:, 0].tolist()
+        tokens, shares = choose(logits_BV, scores_BV, settings, generators)
         left: list[int] = []
         for place, (row, token, share) in enumerate(zip(live, tokens, shares, strict=True)):
             ended = _take(opened, row, token, share, settings, on_text, last=length == room)

@@ -14,6 +14,8 @@ from torch import Tensor
 from isoloss.errors import DataError
 from isoloss.tasks.generation.settings import GenerationSettings
 
+_SPREAD = 0x9E3779B1
+
 
 def checked(logits_BV: Tensor) -> Tensor:
     """Logits in float64, so that sampling does not depend on rounding.
@@ -22,12 +24,21 @@ def checked(logits_BV: Tensor) -> Tensor:
         DataError: they are not finite.
     """
     logits_BV = logits_BV.double()
-    if not bool(logits_BV.isfinite().all()):
+    refuse_infinite(logits_BV.logsumexp(dim=-1).flatten().tolist())
+    return logits_BV
+
+
+def refuse_infinite(sums: Sequence[float]) -> None:
+    """Refuse the logits of a damaged model, by the logarithms of their sums.
+
+    Raises:
+        DataError: one is not finite.
+    """
+    if not all(map(math.isfinite, sums)):
         raise DataError(
             "the model gives no finite probabilities: its weights are damaged",
             hint="Train it again.",
         )
-    return logits_BV
 
 
 def penalised(
@@ -88,19 +99,42 @@ def probabilities(logits_BV: Tensor, settings: GenerationSettings) -> Tensor:
     return scaled_BV.softmax(dim=-1)
 
 
-def chosen(
-    scores_BV: Tensor, settings: GenerationSettings, generators: Sequence[torch.Generator]
-) -> list[int]:
-    """The next token of each row; each row draws with its own generator."""
+def choose(
+    logits_BV: Tensor,
+    scores_BV: Tensor,
+    settings: GenerationSettings,
+    generators: Sequence[torch.Generator],
+) -> tuple[list[int], list[float]]:
+    """The next token of each row and its log-probability; each row has its own generator.
+
+    Args:
+        logits_BV: of the model, in float64.
+        scores_BV: the same after the penalties.
+        settings: how to choose.
+        generators: one a row.
+
+    Raises:
+        DataError: the model gives no finite probabilities.
+    """
     if settings.temperature == 0:
-        return [int(token) for token in scores_BV.argmax(dim=-1).tolist()]
-    shares = probabilities(scores_BV, settings).cpu()
-    return [
-        int(torch.multinomial(share_V, 1, generator=generator))
-        for share_V, generator in zip(shares, generators, strict=True)
-    ]
+        tokens_B = scores_BV.argmax(dim=-1)
+    else:
+        refuse_infinite(logits_BV.logsumexp(dim=-1).tolist())
+        shares = probabilities(scores_BV, settings).cpu()
+        drawn = [
+            torch.multinomial(share_V, 1, generator=generator)
+            for share_V, generator in zip(shares, generators, strict=True)
+        ]
+        tokens_B = torch.cat(drawn).to(logits_BV.device)
+    own_B = logits_BV.gather(1, tokens_B[:, None])[:, 0] - logits_BV.logsumexp(dim=-1)
+    told = torch.stack((tokens_B.double(), own_B)).tolist()  # one wait for the device
+    refuse_infinite(told[1])
+    return [int(token) for token in told[0]], told[1]
 
 
 def generators_of(rows: Sequence[int], seed: int) -> list[torch.Generator]:
-    """One generator a row, so that a text does not depend on what else is in the batch."""
-    return [torch.Generator().manual_seed((row << 32) + seed) for row in rows]
+    """One generator a row, so that a text does not depend on what else is in the batch.
+
+    PyTorch's generator takes 32 bits of a seed; rows are spread over them by a golden-ratio step.
+    """
+    return [torch.Generator().manual_seed((row * _SPREAD + seed) % 2**32) for row in rows]
