@@ -25,6 +25,14 @@ def command(
         ),
     ] = None,
     task: Annotated[str | None, typer.Option(help="Which task; see --list.")] = None,
+    harness: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TASK", help="A task or group of lm-evaluation-harness. Repeatable."),
+    ] = None,
+    include_path: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --harness: a folder of task files of your own."),
+    ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -37,7 +45,12 @@ def command(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="An option of the task. Repeatable."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Most examples.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Most examples; with --harness of each task.")
+    ] = None,
+    batch_rows: Annotated[
+        int | None, typer.Option(min=1, help="Rows of the model at a time.")
+    ] = None,
     predictions: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Score these texts, a line each, instead of a model."),
@@ -73,10 +86,14 @@ def command(
     options = dict(pairs(set_, "--set"))
     if allow_code_execution:
         options["allow_code_execution"] = "true"
+    if batch_rows is not None:
+        options["batch_rows"] = str(batch_rows)
     return evaluated(
         Asked(
             model=model,
             task=task,
+            harness=tuple(harness or ()),
+            include_path=include_path,
             data=tuple(data or ()),
             columns=pairs(map_, "--map"),
             options=options,

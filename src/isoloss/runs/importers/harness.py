@@ -22,6 +22,7 @@ from isoloss.runs.importers._points import number
 from isoloss.runs.importers.history import RunHistory
 from isoloss.runs.importers.names import normal
 
+_SCORES_ONLY = "scores without a training run: join them to its row by name"
 _STDERR = "_stderr"
 _NO_FILTER = ("", "none")
 _NOT_METRICS = frozenset({"alias", "name", "sample_len", "sample_count"})
@@ -227,6 +228,7 @@ def _history(files: list[_Results], notes: Iterable[str] = ()) -> RunHistory:
         source=str(files[-1].file),
         config={} if params is None else {"params_total": params},
         summary=summary,
+        reason=_SCORES_ONLY,
         created_at=_time(files[-1].date),
         notes=(*clashes, *cut, *notes),
     )
