@@ -45,8 +45,8 @@ def theirs_of(opened: OpenModel) -> Any:
 
 
 def their_tokens(opened: OpenModel, model: Any, prompts: list[str], **options: Any) -> list[Any]:
-    rows = [opened.encode(prompt) for prompt in prompts]
     left = opened.kind == "decoder"
+    rows = [opened.encode(prompt) + ([] if left else [opened.end]) for prompt in prompts]
     tokens, segments = padded(rows, opened.pad, left=left)
     mask = torch.ones_like(tokens) if segments is None else segments
     made = model.generate(input_ids=tokens, attention_mask=mask, do_sample=False, **options)
@@ -286,7 +286,7 @@ def test_an_encoder_does_not_generate(opened_random: Make) -> None:
 
 
 def test_a_source_that_is_too_long(opened_random: Make) -> None:
-    with pytest.raises(UsageError, match="a source of 41 tokens exceeds the 40"):
+    with pytest.raises(UsageError, match="a source of 42 tokens exceeds the 40"):
         generate(opened_random("bart"), ["a" * 41], GREEDY)
 
 

@@ -46,7 +46,7 @@ def test_an_encoder_decoder_scores_a_target_given_its_source(opened_random: Make
     for pair, one in zip(pairs, together, strict=True):
         (alone,) = continuations(opened, [pair])
         assert one.log_probs == pytest.approx(alone.log_probs, abs=1e-4)
-        source = torch.tensor([opened.encode(pair[0])])
+        source = torch.tensor([[*opened.encode(pair[0]), opened.end]])
         after = opened.encode(pair[1])
         with torch.inference_mode():
             logits: Any = opened.model(source, torch.tensor([[opened.start, *after[:-1]]]))

@@ -22,6 +22,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "corpus": "Prepare a corpus of texts or of pairs, or say what is in one.",
         "runs": "Show, check, import, validate and export run tables.",
         "train": "Train one model on a text.",
+        "finetune": "Train a model on for a task or on a text, whole or by adapters.",
         "generate": "Generate text with a trained model.",
         "evaluate": "Score a trained model on a task, with intervals.",
         "model": "Count a model's weights; convert models to and from Hugging Face.",

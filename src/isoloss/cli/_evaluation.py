@@ -83,7 +83,7 @@ def evaluated(asked: Asked) -> Answer:
     if not asked.data:
         raise UsageError("no examples given", hint="Name their file with --data.")
     kind = task_class(asked.task)
-    options = _typed(kind, asked.options)
+    options = typed_options(kind, asked.options)
     task = with_options(kind, {**options, "level": asked.level, "seed": asked.seed})
     other = None if asked.against is None else TaskResult.load(asked.against)
     result = _result(task, asked)
@@ -122,7 +122,7 @@ def told(
 def _result(task: Task, asked: Asked) -> TaskResult:
     """Of a model, of saved texts, or of a baseline: one of the three."""
     from isoloss.cli._inputs import model_folder
-    from isoloss.tasks import TextTask, open_model
+    from isoloss.tasks import ScoresTexts, open_model
 
     given = [x for x in (asked.model, asked.predictions, asked.baseline) if x is not None]
     if len(given) != 1:
@@ -133,7 +133,7 @@ def _result(task: Task, asked: Asked) -> TaskResult:
     if asked.model is not None:
         folder = asked.model if asked.model.startswith("hf://") else model_folder(asked.model)
         return task.evaluate(open_model(folder, device=asked.device), examples)
-    if not isinstance(task, TextTask):
+    if not isinstance(task, ScoresTexts):
         raise UsageError(
             f"the task {task.name} takes a model, not a file of texts or a baseline",
             hint="Give a model.",
@@ -153,7 +153,7 @@ def _lines(path: Path) -> list[str]:
     return text.removesuffix("\n").split("\n")
 
 
-def _typed(kind: type[Task], options: Mapping[str, str]) -> dict[str, Any]:
+def typed_options(kind: type[Task], options: Mapping[str, str]) -> dict[str, Any]:
     """Options of the command line as what the task's own defaults are.
 
     Raises:

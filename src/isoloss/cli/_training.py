@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from isoloss.training import Recipe, Stop
@@ -15,3 +16,18 @@ def recipe_from(**settings: Any) -> Recipe:
 def stop_from(**rules: Any) -> Stop:
     """The rules that were given."""
     return Stop(**{name: value for name, value in rules.items() if value is not None})
+
+
+def score_text(row: Mapping[str, Any]) -> str:
+    """The scores of a row, a line each with its interval; empty without a task."""
+    if "meta_task" not in row:
+        return ""
+    lines = [f"{row['meta_task']}, {row['meta_task_examples']:,} examples"]
+    for column, value in row.items():
+        name = column.removeprefix("metric_")
+        if name == column or name.endswith(("_low", "_high")) or name.startswith("loss_"):
+            continue
+        low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
+        ends = "no interval" if low is None or high is None else f"[{low:.4g}, {high:.4g}]"
+        lines.append(f"  {name:<12} {value:<9.4g} {ends}" if value is not None else f"  {name}")
+    return "\n" + "\n".join(lines)

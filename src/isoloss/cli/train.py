@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from isoloss.cli._answer import Answer
-from isoloss.cli._options import Json, Seed, new_app, quantity
+from isoloss.cli._options import Json, Map, Seed, new_app, quantity
 
 app = new_app()
 
@@ -81,6 +81,7 @@ def command(
         str | None, typer.Option(help="float32 or bfloat16.", show_default=False)
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="Of the CPU; part of the run's id.")] = 1,
     stop_epochs: Annotated[
         float | None, typer.Option(help="End after so many passes over the text.")
     ] = None,
@@ -97,6 +98,21 @@ def command(
     evaluate_every: Annotated[
         int | None, typer.Option(min=1, help="Steps between evaluations, for the log.")
     ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="A task that the model is scored on; see evaluate --list.")
+    ] = None,
+    dev: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Held-out examples of the task.")
+    ] = None,
+    dev_limit: Annotated[int | None, typer.Option(min=1, help="Most held-out examples.")] = None,
+    map_: Map = None,
+    score_every: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps between scores of the task; the best state is kept."),
+    ] = None,
+    score_patience: Annotated[
+        int | None, typer.Option(min=1, help="End after so many scores without a better one.")
+    ] = None,
     log: Annotated[
         list[str] | None,
         typer.Option(help="Also log to tensorboard, wandb or trackio. Repeatable."),
@@ -106,8 +122,9 @@ def command(
 ) -> Answer:
     """Train one model with the recipe of the studies, and save it with its run row and log."""
     from isoloss.architecture import options_from_text
+    from isoloss.cli._finetuning import scoring_from
     from isoloss.cli._options import pairs, two_fields
-    from isoloss.cli._training import recipe_from, stop_from
+    from isoloss.cli._training import recipe_from, score_text, stop_from
     from isoloss.training import train_one
 
     row = train_one(
@@ -142,11 +159,22 @@ def command(
         evaluate_every=evaluate_every,
         logs=log or (),
         device=device,
+        threads=threads,
+        scoring=scoring_from(
+            task,
+            dev,
+            columns=pairs(map_, "--map"),
+            limit=dev_limit,
+            every=score_every,
+            patience=score_patience,
+            seed=seed,
+        ),
     )
     loss = row.get("loss")
     told = f"loss {loss:.4f} {row.get('loss_unit', '')}" if loss is not None else row.get("status")
     if row.get("reason"):
         told = f"{told} ({row['reason']})"
+    told = f"{told}{score_text(row)}"
     sample = f"; sample from it with: isoloss generate {out} --prompt '…'"
     return Answer(
         document={"run": dict(row), "paths": {"model": str(out), "log": str(out / "log.jsonl")}},

@@ -5,7 +5,7 @@ from isoloss.tasks.generation import Generation, GenerationSettings, generate, g
 from isoloss.tasks.metric import Comparison, Metric, Score
 from isoloss.tasks.opening import OpenModel, open_model
 from isoloss.tasks.results import TaskResult, compare_results
-from isoloss.tasks.task import Task, TextTask, with_options
+from isoloss.tasks.task import ScoresTexts, Task, TextTask, with_options
 
 __all__ = [
     "TASKS",
@@ -15,6 +15,7 @@ __all__ = [
     "Metric",
     "OpenModel",
     "Score",
+    "ScoresTexts",
     "Task",
     "TaskResult",
     "TextTask",

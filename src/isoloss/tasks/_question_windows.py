@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from isoloss.errors import UsageError
-from isoloss.tasks.languages import _UNSPACED_LETTER
+from isoloss.tasks.languages import UNSPACED_LETTER
 
 Offsets = list[tuple[int, int]]
-_LETTER = _UNSPACED_LETTER.pattern
+_LETTER = UNSPACED_LETTER.pattern
 _PIECES = re.compile(f"{_LETTER}|(?:(?!{_LETTER}).)+", re.DOTALL)
 _BEGINS = ("[CLS]", "<s>")
 _SPECIALS = 3
@@ -76,10 +76,11 @@ def framing_of(
 
 def tokens_with_places(tokenizer: Any, text: str) -> tuple[list[int], Offsets]:
     """Tokens of a text, and the characters that each stands for."""
+    pieces = list(_PIECES.finditer(text))
+    found = tokenizer.encode_batch([one.group() for one in pieces], add_special_tokens=False)
     ids: list[int] = []
     offsets: Offsets = []
-    for piece in _PIECES.finditer(text):
-        encoding = tokenizer.encode(piece.group(), add_special_tokens=False)
+    for piece, encoding in zip(pieces, found, strict=True):
         ids += encoding.ids
         offsets += [(piece.start() + a, piece.start() + b) for a, b in encoding.offsets]
     return ids, offsets

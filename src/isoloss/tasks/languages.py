@@ -21,7 +21,7 @@ _CODES = """
 CODES = frozenset(_CODES.split())
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "km", "my", "bo"})
 """Languages that are written without spaces between words."""
-_UNSPACED_LETTER = re.compile(
+UNSPACED_LETTER = re.compile(
     "[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u0f00-\u0fff"
     "\U00020000-\U0003ffff]"
 )
@@ -60,7 +60,7 @@ def by_characters(language: str | None, texts: Sequence[str]) -> bool:
     if language is not None:
         return language in UNSPACED
     letters = [letter for text in texts for letter in text if letter.isalpha()]
-    unspaced = sum(bool(_UNSPACED_LETTER.match(letter)) for letter in letters)
+    unspaced = sum(bool(UNSPACED_LETTER.match(letter)) for letter in letters)
     return unspaced > _MANY * max(1, len(letters))
 
 
@@ -73,7 +73,7 @@ def character_tokens(text: str) -> list[str]:
     tokens: list[str] = []
     word = ""
     for letter in text.lower():
-        unspaced = bool(_UNSPACED_LETTER.match(letter)) and letter.isalnum()
+        unspaced = bool(UNSPACED_LETTER.match(letter)) and letter.isalnum()
         if letter.isalnum() and not unspaced:
             word += letter
             continue

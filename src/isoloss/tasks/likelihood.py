@@ -110,9 +110,9 @@ def _score(opened: OpenModel, rows: list[tuple[list[int], list[int]]]) -> list[C
 
 
 def _score_pairs(opened: OpenModel, rows: list[tuple[list[int], list[int]]]) -> list[Continuation]:
-    longest = opened.source_length
+    longest = opened.source_length - 1  # and the end of text, as sources end in training
     cuts = [max(0, len(before) - longest) for before, _ in rows]
-    sources = [before[:longest] or [opened.end] for before, _ in rows]
+    sources = [[*before[:longest], opened.end] for before, _ in rows]
     for _, after in rows:
         _refuse_long(len(after), opened.context_length)
     source, source_segments = padded(sources, opened.pad, left=False, device=opened.device)

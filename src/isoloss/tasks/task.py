@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from isoloss.errors import DataError, UsageError
 from isoloss.tasks.examples import Row, read_examples
@@ -169,7 +169,8 @@ class TextTask(Task):
         pairs = opened.kind == "encoder_decoder"
         prompts: list[str | list[int]] = []
         cut = 0
-        room = opened.source_length if pairs else max(1, opened.context_length - self.max_tokens)
+        left = opened.source_length - 1 if pairs else opened.context_length - self.max_tokens
+        room = max(1, left)
         for example in examples:
             text = str(example[self.source_name]) if pairs else self.prompt(example)
             ids = opened.encode(text)
@@ -194,6 +195,15 @@ class TextTask(Task):
         """How answers are made, then what the metrics say of themselves."""
         search = f"beams:{self.beams}" if self.beams > 1 else "greedy"
         return "|".join([search, f"max_tokens:{self.max_tokens}", *parts])
+
+
+@runtime_checkable
+class ScoresTexts(Protocol):
+    """A task whose answers are texts, whoever wrote them: a model, a baseline, a file."""
+
+    def score(self, texts: Sequence[str], examples: Sequence[Row], *, model: str) -> TaskResult: ...
+
+    def baseline(self, name: str, examples: Sequence[Row]) -> list[str]: ...
 
 
 def check_counts(texts: Sequence[str], examples: Sequence[Row], task: str) -> None:

@@ -6,17 +6,18 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 from isoloss.errors import UsageError
-from isoloss.training._folder import CHECKPOINT, close_folder, open_folder
+from isoloss.training._folder import close_folder, open_folder
 from isoloss.training.devices import resolve_device
 from isoloss.training.evaluation import Evaluation, evaluate
 from isoloss.training.guards import Diverged
+from isoloss.training.keeping import PlainStates, Scorer, States
 from isoloss.training.log_writers import check_writers, open_writers
 from isoloss.training.rows import costs, describe, diverged, outcome
 from isoloss.training.run_config import (
@@ -26,7 +27,7 @@ from isoloss.training.run_config import (
     corpus_batches,
     held_out,
 )
-from isoloss.training.run_log import RunLog, evaluation_line, open_log, step_line
+from isoloss.training.run_log import RunLog, evaluation_line, open_log, read_log, step_line
 from isoloss.training.schedules import branch_schedule
 from isoloss.training.state import Step, TrainingState
 
@@ -43,6 +44,8 @@ __all__ = [
     "train_run",
 ]
 
+BEST = "best.safetensors"
+"""The state with the best score so far, while a run with a `Scorer` trains."""
 STEPS_PER_LOOK = 10
 """Steps between two looks at the clock, where wall time may end a run."""
 
@@ -109,6 +112,8 @@ def train_run(
     evaluate_every: int | None = None,
     logs: Sequence[str] = (),
     on_step: Progress | None = None,
+    states: States | None = None,
+    scorer: Scorer | None = None,
 ) -> dict[str, Any]:
     """Train one run from the start (or from its last checkpoint in `folder`) and keep the model.
 
@@ -126,6 +131,8 @@ def train_run(
             with patience evaluates as its `Stop` says.
         logs: other logs, of `tensorboard`, `wandb`, `trackio`.
         on_step: told the steps done and the training loss.
+        states: where the run starts and how it is kept; from first weights when None.
+        scorer: scores it while it trains; the best state is then the one that is kept.
 
     Returns:
         The row of the run table.
@@ -143,7 +150,10 @@ def train_run(
     finished = open_folder(folder, config, corpus)
     if finished is not None:
         return finished
-    state = _start_or_go_on(config, folder / CHECKPOINT, device)
+    states = states or PlainStates(config=config)
+    kept = folder / states.file
+    state = states.load(kept, device) if kept.exists() else states.start(device)
+    before = read_log(folder) if scorer is not None and state.step else []
     writers = open_writers(logs, folder, config.run_id, state.step)
     with _threads(config.threads), open_log(folder, state.step, writers) as log:
         session = _Session(
@@ -151,11 +161,14 @@ def train_run(
             config=config,
             corpus=corpus,
             log=log,
-            checkpoint=folder / CHECKPOINT,
+            checkpoint=kept,
             checkpoint_every=checkpoint_every,
             evaluate_every=_evaluations(config, evaluate_every),
             started=started,
             on_step=on_step,
+            states=states,
+            scorer=scorer,
+            scores=[x for x in before if x["kind"] == "score" and x["step"] <= state.step],
         )
         row = finish_branch(
             state,
@@ -165,16 +178,13 @@ def train_run(
             until=session.run,
             on_evaluation=session.note,
         )
-    if row["status"] == "ok":
-        row |= _ended_early(session.ended_by(), state.step, config)
+        if row["status"] == "ok":
+            rule = session.ended_by() or "task score"  # which goes back to its best state
+            row |= _ended_early(rule, state.step, config) | session.scored()
+            row |= states.finish(state, folder)
     close_folder(folder, config, corpus, row)
+    (folder / BEST).unlink(missing_ok=True)
     return row
-
-
-def _start_or_go_on(config: RunConfig, checkpoint: Path, device: str) -> TrainingState:
-    if checkpoint.exists():
-        return TrainingState.load(checkpoint, device=device)
-    return TrainingState.start(config.architecture, config.recipe, seed=config.seed, device=device)
 
 
 def check_every(**steps: int | None) -> None:
@@ -202,6 +212,9 @@ class _Session:
     evaluate_every: int | None
     started: float
     on_step: Progress | None
+    states: States
+    scorer: Scorer | None = None
+    scores: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def run(self) -> None:
         """Train to the end. What happens at a step is logged before its checkpoint is written."""
@@ -219,13 +232,53 @@ class _Session:
             )
             if self.evaluate_every and state.step % self.evaluate_every == 0:
                 self.note(evaluate_on(self.corpus, state, self.config))
+            self._score()
             done = state.step == steps or bool(self.ended_by())
             if done or state.step % self.checkpoint_every == 0:
                 state.save(self.checkpoint)
+        self._take_best()
+
+    def _score(self) -> None:
+        """Score the state where it is time, and keep it where it is the best so far.
+
+        The best state is written before its line: a line of the log never lacks its state.
+        """
+        scorer, step = self.scorer, self.state.step
+        if scorer is None or not scorer.every or (step % scorer.every and step < self.config.steps):
+            return
+        if self.scores and self.scores[-1]["step"] == step:
+            return
+        line = scorer.line(self.state)
+        if scorer.best([*self.scores, line]) == step:
+            self.state.save(self.checkpoint.with_name(BEST))
+        self.scores.append(line)
+        self.log.write(line)
+
+    def _take_best(self) -> None:
+        """Go back to the state with the best score."""
+        best = None if self.scorer is None else self.scorer.best(self.scores)
+        if best is None or best == self.state.step:
+            return
+        device = str(next(self.state.model.parameters()).device)
+        found = self.states.load(self.checkpoint.with_name(BEST), device)
+        self.state.model, self.state.optimizer = found.model, found.optimizer
+        self.state.step, self.state.guard = found.step, found.guard
+        self.state.save(self.checkpoint)
+
+    def scored(self) -> dict[str, Any]:
+        """Columns of a run that was scored."""
+        if self.scorer is None:
+            return {}
+        told = self.scorer.finish(self.state)
+        if self.scores:
+            told["meta_best_step"] = self.state.step
+            told["meta_last_score_step"] = self.scores[-1]["step"]
+        return told
 
     def _next_mark(self) -> int:
         """The next step at which something is done besides training."""
-        every = [self.checkpoint_every, self.evaluate_every]
+        scored = None if self.scorer is None else self.scorer.every
+        every = [self.checkpoint_every, self.evaluate_every, scored]
         if self.config.stop is not None and self.config.stop.seconds is not None:
             every.append(STEPS_PER_LOOK)
         step = self.state.step
@@ -241,6 +294,8 @@ class _Session:
 
     def ended_by(self) -> str:
         """The rule that ends the run before its steps are done; empty while none does."""
+        if self.scorer is not None and self.scorer.converged(self.scores):
+            return "task score"
         stop = self.config.stop
         if stop is None:
             return ""

@@ -7,19 +7,23 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isoloss.architecture import HEAD_DIM, TransformerConfig
 from isoloss.errors import DataError, UsageError
 from isoloss.training._progress import shown_progress
 from isoloss.training.aims import PAIRS, resolve_aim
 from isoloss.training.devices import resolve_device
+from isoloss.training.keeping import Scorer
 from isoloss.training.log_writers import check_writers
 from isoloss.training.objectives import Objective
 from isoloss.training.objectives.windows import AnyCorpus
 from isoloss.training.recipe import Recipe
 from isoloss.training.run import RunConfig, train_run
 from isoloss.training.stopping import Stop
+
+if TYPE_CHECKING:
+    from isoloss.training.finetuning import Scoring
 
 VOCAB_SIZE = 1024
 CONTEXT_LENGTH = 128
@@ -49,6 +53,8 @@ def train_one(
     evaluate_every: int | None = None,
     logs: Sequence[str] = (),
     device: str = "cpu",
+    threads: int = 1,
+    scoring: Scoring | None = None,
 ) -> dict[str, Any]:
     """Prepare a corpus under `out/corpus`, train one model on it, keep it.
 
@@ -77,6 +83,8 @@ def train_one(
         evaluate_every: steps between evaluations for the log; at the end only when None.
         logs: other logs beside `log.jsonl`: `tensorboard`, `wandb`, `trackio`.
         device: `cpu`, `cuda` or `auto`.
+        threads: PyTorch's, on a CPU; part of the run's id.
+        scoring: a task that the model is scored on, at the end or while it trains.
 
     Returns:
         The row of the run table.
@@ -97,12 +105,14 @@ def train_one(
         "context_length": context_length or CONTEXT_LENGTH,
     }
     shape = aim.shape(d_model, **sizes)
+    _check_task(scoring, shape)
     request = _Request(
         objective=aim.objective,
         recipe=recipe or Recipe(),
         stop=_rules(tokens, stop),
         seed=seed,
         device=resolve_device(device),
+        threads=threads,
     )
     if request.stop.epochs is None:
         request.config(shape, "", 0)  # mistakes come before any work
@@ -116,9 +126,18 @@ def train_one(
     shape = replace(shape, vocab_size=corpus.vocab_size)
     config = request.config(shape, corpus.fingerprint, corpus.train_tokens)
     _check_size(corpus, config, request.stop)
+    scorer = None
+    if scoring is not None:
+        config, scorer = _scored(config, scoring, corpus, out)
     with shown_progress(config.steps, f"width {d_model}") as on_step:
         return train_run(
-            config, corpus, out, on_step=on_step, evaluate_every=evaluate_every, logs=logs
+            config,
+            corpus,
+            out,
+            on_step=on_step,
+            evaluate_every=evaluate_every,
+            logs=logs,
+            scorer=scorer,
         )
 
 
@@ -131,6 +150,7 @@ class _Request:
     stop: Stop
     seed: int
     device: str
+    threads: int
 
     def config(self, shape: TransformerConfig, fingerprint: str, unique: int) -> RunConfig:
         """The run on a corpus."""
@@ -144,6 +164,7 @@ class _Request:
             objective=self.objective,
             stop=self.stop.early,
             device=self.device,
+            threads=self.threads,
         )
         steps = self.stop.steps_in(
             tokens_per_step=one.tokens, flops_per_step=one.flops, unique_tokens=unique
@@ -163,6 +184,28 @@ def _rules(tokens: int | None, stop: Stop | None) -> Stop:
         return replace(rules, tokens=max(tokens, 1))
     known = (rules.steps, rules.tokens, rules.epochs, rules.flops)
     return rules if any(value is not None for value in known) else replace(rules, tokens=TOKENS)
+
+
+def _check_task(scoring: Scoring | None, shape: TransformerConfig) -> None:
+    """A task that this kind of model can do."""
+    if scoring is not None and shape.kind not in scoring.task.kinds:
+        kinds = " or ".join(kind.replace("_", "-") for kind in scoring.task.kinds)
+        raise UsageError(
+            f"the task {scoring.task.name} needs a model of kind {kinds}, found"
+            f" {shape.kind.replace('_', '-')}",
+            hint="Take a --family of that kind, or --fields for an encoder-decoder.",
+        )
+
+
+def _scored(
+    config: RunConfig, scoring: Scoring, corpus: AnyCorpus, out: Path
+) -> tuple[RunConfig, Scorer]:
+    """The run with its score in its id, and what scores it."""
+    from isoloss.training.finetuning import TaskRunConfig, TaskScorer
+
+    run = TaskRunConfig.of(config, scoring=scoring)
+    tokenizer = (corpus.path / "tokenizer.json").read_text("utf-8")
+    return run, TaskScorer(scoring, tokenizer, out, run.run_id)
 
 
 def _check_steps(steps: int, tokens_per_step: int, stop: Stop, recipe: Recipe) -> None:

@@ -100,7 +100,7 @@ def _session(opened: OpenModel, batch: list[_Row], max_tokens: int) -> tuple[Ses
         if room < 1:
             raise UsageError(f"{opened.folder}: a context of one token has no room for a text")
         rows = [[opened.start] for _ in batch]
-        sources = [row.ids or [opened.end] for row in batch]
+        sources = [[*row.ids, opened.end] for row in batch]  # as sources end in training
         return new_session(opened, rows, capacity=room + 1, sources=sources), room
     before = [] if opened.bos is None else [opened.bos]
     rows = [(before + row.ids) or [opened.end] for row in batch]

@@ -1,0 +1,119 @@
+"""Which score is the best, when a run ends, and models from first weights that are scored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isoloss.cli import main
+from isoloss.errors import UsageError
+from isoloss.tasks import open_model
+from isoloss.tasks.answers import Answers
+from isoloss.tasks.translation import Translation
+from isoloss.training import Recipe, RunConfig
+from isoloss.training.finetuning import Scoring, TaskRunConfig, open_start
+
+Row = dict[str, Any]
+
+
+def lines(*scores: tuple[float, float, float]) -> list[Row]:
+    names = ("metric_bleu", "metric_chrf", "metric_ter")
+    return [
+        {"kind": "score", "step": 10 * i, **dict(zip(names, row, strict=True))}
+        for i, row in enumerate(scores, start=1)
+    ]
+
+
+def scoring(**options: Any) -> Scoring:
+    return Scoring(task=Translation(), examples=(), every=10, **options)
+
+
+def test_the_best_by_the_first_metric_then_the_others() -> None:
+    found = lines((0, 9, 90), (0, 12, 91), (5, 11, 80), (5, 11, 70), (5, 11, 70))
+    assert scoring().best(found) == 40
+    assert scoring().best(found[:2]) == 20
+    assert scoring(metric="ter").best(found[:2]) == 10
+    assert scoring(metric="chrf").best(found) == 20
+    assert scoring().best([]) is None
+    assert scoring().best([{"step": 10, "metric_bleu": None}, *found[1:2]]) == 20
+
+
+def test_patience_counts_scores_without_a_better_one() -> None:
+    found = lines((1, 9, 90), (3, 9, 90), (2, 9, 90), (3, 9, 90), (1, 9, 90))
+    two = scoring(patience=2)
+    assert [two.converged(found[:n]) for n in range(6)] == [False, False, False, False, True, True]
+    assert not scoring().converged(found)
+
+
+def test_the_id_covers_start_task_and_examples(
+    tiny_run: RunConfig, model_folder: Callable[..., Path]
+) -> None:
+    plain = TaskRunConfig.of(tiny_run)
+    assert plain.run_id == tiny_run.run_id
+    assert plain.parent_id == tiny_run.parent_id
+    row: Row = {"place": "x", "source": "a", "target": "b"}
+    ways = [
+        tiny_run,
+        TaskRunConfig.of(tiny_run, scoring=scoring()),
+        TaskRunConfig.of(tiny_run, scoring=scoring(patience=1)),
+        TaskRunConfig.of(tiny_run, scoring=Scoring(task=Translation(), examples=(row,))),
+        TaskRunConfig.of(tiny_run, scoring=Scoring(task=Translation(beams=2), examples=(row,))),
+        TaskRunConfig.of(tiny_run, begin=open_start(model_folder("isoloss"))),
+    ]
+    assert len({run.run_id for run in ways}) == len(ways)
+    json.dumps([run.identity() for run in ways])
+
+
+def test_a_run_from_first_weights_is_scored(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch, copies: list[Row]
+) -> None:
+    """`isoloss train --task`: the score is in the row and is that of the kept model."""
+    from isoloss.training import single
+
+    monkeypatch.setattr(single, "EVAL_TOKENS", 640)
+    monkeypatch.setattr(
+        "isoloss.training.Recipe",
+        lambda **given: Recipe(**{"warmup_steps": 2, "batch_tokens": 256, **given}),
+    )
+    many = [
+        {"source": f"{row['source']} {n}", "target": f"{row['target']} {n}"}
+        for n in range(4)
+        for row in copies
+    ]
+    (tmp_path / "train.tsv").write_text(
+        "".join(f"{row['source']}\t{row['target']}\n" for row in many), "utf-8"
+    )
+    (tmp_path / "dev.jsonl").write_text(
+        "\n".join(json.dumps({"en": r["source"], "xx": r["target"]}) for r in copies[:12])
+    )
+    words = ["train", "--corpus", str(tmp_path / "train.tsv"), "--fields", "1,2", "--vocab", "280"]
+    words += ["--d-model", "16", "--layers", "1", "--context", "32", "--out", str(tmp_path / "m")]
+    words += ["--tokens", "5200", "--task", "translation", "--dev", str(tmp_path / "dev.jsonl")]
+    words += ["--map", "source=en", "--map", "target=xx", "--score-every", "10", "--json"]
+    assert main(words) == 0
+    row = json.loads(capsys.readouterr().out)["run"]
+    assert (row["meta_task"], row["meta_task_examples"]) == ("translation", 12)
+    again = Translation().evaluate(
+        open_model(tmp_path / "m"),
+        [{"place": "", "source": r["source"], "target": r["target"]} for r in copies[:12]],
+    )
+    assert row["metric_chrf"] == pytest.approx(again.metrics["chrf"].value)
+    assert row["steps"] == row["meta_best_step"]
+    assert main([*words[: words.index("--dev")], "--json"]) == 2
+    told = json.loads(capsys.readouterr().out)["error"]
+    assert told["message"] == "a score needs a task and held-out examples"
+    assert main(["extractive-qa" if word == "translation" else word for word in words]) == 2
+    told = json.loads(capsys.readouterr().out)["error"]
+    assert "needs a head for spans" in told["message"]
+
+
+def test_mistakes() -> None:
+    with pytest.raises(UsageError, match="has no metric 'em'") as caught:
+        Scoring(task=Answers(), examples=(), metric="em")
+    assert "exact_match, f1" in str(caught.value.hint)
+    with pytest.raises(UsageError, match="every of scoring must be positive"):
+        Scoring(task=Answers(), examples=(), every=0)
