@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from isoloss.cli._dispatch import run
-from isoloss.planning import Plan
+from isoloss.planning import Plan, hardware_choice, measured_utilisation
+from isoloss.runs import example_runs
 
 
 def answer(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -84,3 +85,12 @@ def test_wrong_words(
 ) -> None:
     assert run(["plan", *words]) == code
     assert said in capsys.readouterr().err
+
+
+def test_utilisation_as_the_runs_measured_it(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["plan", "example", "--days", "1", "--hardware", "laptop-cpu", "--utilisation"]
+    told = answer([*words, "measured"], capsys)
+    wanted = measured_utilisation(example_runs(), hardware_choice("laptop-cpu").device)
+    assert told["hardware"]["choice"]["utilisation"]["value"] == pytest.approx(wanted.value)
+    assert run([*words, "much"]) == 2
+    assert run(["plan", "published:epoch", *words[2:], "measured"]) == 2

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from isoloss.errors import UsageError
 
 if TYPE_CHECKING:
+    from isoloss.planning.hardware.ranges import Range
     from isoloss.planning.sources import Plannable
 
 AIMS = ("flops", "gpu_hours", "money", "days", "loss", "metric")
@@ -67,6 +68,32 @@ def ladder_recipe(source: str) -> dict[str, Any] | None:
     if is_published_law(source) or Path(source).suffix.lower() == ".json":
         return None
     return recipe_of_runs(read_runs(source))
+
+
+def utilisation_of(text: str | None, source: str, hardware: str | None) -> float | Range | None:
+    """A number, or what the runs of a table reached on the device that they ran on.
+
+    Raises:
+        UsageError: neither a number nor `measured`, or there are no runs to measure.
+    """
+    if text is None:
+        return None
+    if text.strip().lower() != "measured":
+        try:
+            return float(text)
+        except ValueError:
+            raise UsageError(
+                f"--utilisation expects a number between 0 and 1 or `measured`, found {text!r}"
+            ) from None
+    if hardware is None or is_published_law(source) or Path(source).suffix.lower() == ".json":
+        raise UsageError(
+            "--utilisation measured needs a run table, and --hardware: the device it ran on",
+            hint="Give the table or the study instead of a fit.",
+        )
+    from isoloss.cli._inputs import read_runs
+    from isoloss.planning import hardware_choice, measured_utilisation
+
+    return measured_utilisation(read_runs(source), hardware_choice(hardware).device)
 
 
 def metric_target(text: str | None) -> dict[str, str]:

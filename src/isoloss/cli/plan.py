@@ -48,7 +48,11 @@ def command(
     ] = None,
     devices: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1,
     utilisation: Annotated[
-        float | None, _amount("--utilisation", "MFU", "Model FLOP utilisation, between 0 and 1.")
+        str | None,
+        typer.Option(
+            metavar="MFU",
+            help="Model FLOP utilisation, 0 to 1, or `measured`: that of the table's runs.",
+        ),
     ] = None,
     price: Annotated[float | None, _amount("--price", "USD", "US dollars a device-hour.")] = None,
     n: Annotated[float | None, _amount("--n", "N", "Fix the parameters: 7B.")] = None,
@@ -101,7 +105,13 @@ def command(
     as_json: Json = False,
 ) -> Answer:
     """Turn a budget, or a target, into parameters, tokens and a shape, with intervals."""
-    from isoloss.cli._plans import check_one_aim, ladder_recipe, metric_target, read_plannable
+    from isoloss.cli._plans import (
+        check_one_aim,
+        ladder_recipe,
+        metric_target,
+        read_plannable,
+        utilisation_of,
+    )
     from isoloss.planning import plan
 
     check_one_aim(
@@ -119,7 +129,7 @@ def command(
         metric=float(next(iter(target.values()))) if target else None,
         hardware=hardware,
         devices=devices,
-        utilisation=utilisation,
+        utilisation=utilisation_of(utilisation, source, hardware),
         price=price,
         n=n,
         max_n=max_n,
