@@ -141,3 +141,16 @@ def test_what_is_refused() -> None:
         chain.predict(N=1e9, kind="both")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="level"):
         chain.predict(N=1e9, level=1.5)
+
+
+def test_a_sample_carries_the_scatter_of_the_steps_that_are_asked_for() -> None:
+    first, second = fits()
+    chain = fit_chain(first, second)
+    plain = chain.sample(N=1e10)
+    point = chain.predict(N=1e10, level=0.8)
+    assert np.quantile(plain, [0.1, 0.9]) == pytest.approx([point.low, point.high])
+    one_loss = chain.sample(N=1e10, kinds=("run", "mean"), discrepancy=False)
+    one_run = chain.sample(N=1e10, kinds=("run", "run"), discrepancy=False)
+    assert plain.std() < one_loss.std() < one_run.std()
+    with pytest.raises(UsageError, match="no draws of loss"):
+        fit_chain(*fits(noise=1e-9, bootstrap=0)).sample(N=1e10)

@@ -11,7 +11,13 @@ import pytest
 from isoloss.errors import DataError
 from isoloss.runs import Runs, RunStore
 from isoloss.studies.folder import StudyFolder
-from isoloss.studies.registration import check_origin, register, registered, settle_outcome
+from isoloss.studies.registration import (
+    append_prediction,
+    check_origin,
+    register,
+    registered,
+    settle_outcome,
+)
 
 LADDER = [
     {"run_id": f"r{i}", "params_matmul": 10 * i, "tokens": 100 * i, "flops": 6000 * i * i,
@@ -98,3 +104,18 @@ def test_a_run_without_a_loss_gives_no_error(folder, store, loss):
     outcome = settle_outcome(store, prediction, row)
     assert outcome["measured"] is outcome["error_percent"] is outcome["inside"] is None
     assert outcome["reason"] == "diverged: loss nan"
+
+
+def test_a_score_is_registered_beside_the_loss(folder, store):
+    register(folder, store, told(3.0), Runs.from_rows(LADDER), TARGET, PLAN, "s")
+    facts = {"run_id": "big", "target": "metric_bleu", "predicted": 1.5, "low": 0.0, "high": None}
+    score = append_prediction(store, facts)
+    assert registered(store, "big", "metric_bleu") == score
+    assert registered(store, "big")["predicted"] == 3.0
+    assert registered(store, "big", "metric_chrf") is None
+    row = {"run_id": "big", "created_at": "2030-01-01T00:00:00+00:00", "loss": 3.0}
+    outcome = settle_outcome(store, score, row | {"metric_bleu": 0.0})
+    assert outcome["measured"] == 0
+    assert outcome["error_percent"] is None  # of nothing
+    assert outcome["inside"] is None
+    assert outcome["target"] == "metric_bleu"

@@ -75,6 +75,24 @@ def command(
             " uncertainty, once the narrowest widths are trained.",
         ),
     ] = False,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TASK",
+            help="Score every run on a task, and predict the score of the bigger one; see"
+            " isoloss evaluate --list.",
+            show_default=False,
+        ),
+    ] = None,
+    task_data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task-data",
+            metavar="FILE",
+            help="Examples of the task: .jsonl, .csv, .tsv, .parquet. Repeatable; held-out pairs"
+            " of the corpus when left out.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; train nothing.")] = (
         False
     ),
@@ -106,6 +124,8 @@ def command(
         fields=two_fields(fields),
         device=device,
         design=design,
+        task=task,
+        task_data=list(task_data or ()),
         dry_run=dry_run,
         jobs=jobs,
     )

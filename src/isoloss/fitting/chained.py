@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -153,6 +152,35 @@ class ChainedFit(Recorded):
             ),
         )
 
+    def sample(
+        self,
+        *,
+        kinds: tuple[Kind, Kind] = ("mean", "mean"),
+        discrepancy: bool | None = None,
+        **variables: float,
+    ) -> Array:
+        """The second target at a point as the draws of both steps have it, (R,).
+
+        Args:
+            kinds: of the first and of the second step, as in `Fit.predict`: a step that is one
+                run carries its scatter.
+            discrepancy: as in `Fit.predict`.
+            variables: for example N=1e9, D=2e10.
+
+        Raises:
+            UsageError: a variable is missing, unknown or not positive; a step has no draws.
+        """
+        self._check(variables)
+        first = self.first.predict(
+            kind=kinds[0], discrepancy=discrepancy, **_given(self.first, variables)
+        )
+        at = _given(self.second, variables) | {self.link: first.loss}
+        second = self.second.predict(kind=kinds[1], discrepancy=discrepancy, **at)
+        for fit, step in ((self.first, first), (self.second, second)):
+            if fit.draws is None or step.reason:
+                raise UsageError(f"no draws of {fit.target}: {step.reason or fit.draws_reason}")
+        return self._sample(first, second)
+
     def summary(self) -> str:
         """Both fits in a few lines."""
         lines = [
@@ -251,10 +279,7 @@ def _beside_draws(step: Prediction) -> float:
 def _values(fit: Fit, draws: Array, at: Mapping[str, float | Array]) -> Array:
     """The law of each draw at its own point, (R,); what is one number holds for all draws."""
     columns = {
-        name: np.broadcast_to(np.asarray(value, dtype=np.float64), len(draws))
+        name: np.broadcast_to(np.asarray(value, dtype=np.float64), len(draws))[:, None]
         for name, value in at.items()
     }
-    points = ({name: column[r : r + 1] for name, column in columns.items()} for r in count())
-    return np.array(
-        [fit.law.value(theta, point)[0] for theta, point in zip(draws, points, strict=False)]
-    )
+    return fit.law.value(draws, columns)[:, 0]

@@ -304,7 +304,7 @@ def _shares(used: Runs) -> dict[str, float]:
 def _scatter(problem: Problem, optimum: Optimum) -> float:
     """Standard deviation of log residuals, P degrees of freedom taken off; robust to a few."""
     value = problem.law.value(optimum.theta, problem.data)
-    if not (value > 0).all():
+    if not ((value > 0).all() and (problem.loss > 0).all()):
         return math.nan
     residual = np.log(value) - np.log(problem.loss)
     free = max(len(residual) - len(optimum.theta), 1)

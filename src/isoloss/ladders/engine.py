@@ -22,11 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 from isoloss.errors import EnvironmentProblem, IsolossError
 from isoloss.ladders.plan import LadderPlan, Trunk
+from isoloss.training.run_config import RunConfig
 
 if TYPE_CHECKING:
     from isoloss.training.state import TrainingState
 
 PROGRESS_SECONDS = 0.5
+Score = Callable[[Any, Any, RunConfig], dict[str, Any]]
+"""Model, corpus and run → further columns of its row; workers get a copy, so it pickles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +50,15 @@ def train_trunk(
     known: set[str],
     on_row: Callable[[dict[str, Any]], None],
     on_step: Callable[[int], None] | None = None,
+    score: Score | None = None,
 ) -> None:
     """Train one trunk and its branches, the shortest first; `known` run ids are skipped.
 
     The trunk's state is saved before each branch leaves it, so that a killed trunk loses one
     segment at most. Its checkpoints go when all branches are finished. Runs whose schedule needs
     their length from the first step share nothing: each starts afresh. `on_step` is called with
-    the steps that were added to those of the known runs.
+    the steps that were added to those of the known runs. `score` adds columns to the row of each
+    run that did not diverge, while its model is in memory.
     """
     from isoloss.corpus import open_corpus
     from isoloss.training.devices import resolve_device
@@ -96,18 +101,19 @@ def train_trunk(
         saved = home / f"{leaves:08d}.safetensors"
         state.save(saved)
         branch = TrainingState.load(saved, device=resolve_device(run.device))
-        on_row(
-            finish_branch(
-                branch,
-                run,
-                corpus,
-                first=leaves,
-                started=started,
-                until=lambda b=branch, r=run, s=schedule: b.advance(
-                    r.steps, s, batches, tick, loss=r.objective.loss
-                ),
-            )
+        row = finish_branch(
+            branch,
+            run,
+            corpus,
+            first=leaves,
+            started=started,
+            until=lambda b=branch, r=run, s=schedule: b.advance(
+                r.steps, s, batches, tick, loss=r.objective.loss
+            ),
         )
+        if score is not None and row["status"] == "ok":
+            row |= score(branch.model, corpus, run)
+        on_row(row)
     shutil.rmtree(home, ignore_errors=True)
 
 
@@ -144,7 +150,13 @@ def _resume_or_start(home: Path, trunk: Trunk, at_most: int) -> TrainingState:
 
 
 def _worker(
-    jobs: Any, results: Any, corpus_path: Path, folder: Path, known: set[str], parent: int
+    jobs: Any,
+    results: Any,
+    corpus_path: Path,
+    folder: Path,
+    known: set[str],
+    parent: int,
+    score: Score | None,
 ) -> None:
     """Process: take trunks until none is left; leave when the parent is gone."""
     pending = 0
@@ -173,7 +185,7 @@ def _worker(
 
         torch.set_num_threads(1)
         while (trunk := _next_job(jobs, parent)) is not None:
-            train_trunk(trunk, corpus_path, folder, known, on_row, on_step)
+            train_trunk(trunk, corpus_path, folder, known, on_row, on_step, score)
         results.put(("end", None))
     except KeyboardInterrupt:
         os._exit(130)
@@ -201,8 +213,11 @@ def train_ladder(
     known: set[str],
     on_row: Callable[[dict[str, Any]], None],
     on_progress: Callable[[LadderProgress], None],
+    score: Score | None = None,
 ) -> None:
     """Train every run of the ladder that is not `known`, the most expensive trunks first.
+
+    `score` is as in `train_trunk`.
 
     Raises:
         EnvironmentProblem: a worker died (out of memory, for example).
@@ -225,7 +240,7 @@ def train_ladder(
     workers = [
         context.Process(
             target=_worker,
-            args=(jobs, results, corpus_path, folder, known, os.getpid()),
+            args=(jobs, results, corpus_path, folder, known, os.getpid(), score),
             daemon=True,
         )
         for _ in range(count)

@@ -70,9 +70,10 @@ def figure_svg(results: Results, name: str) -> bytes:
     Raises:
         NotFoundError: there is no figure of that name, or these results have nothing for it.
     """
-    if name not in NAMES:
-        raise NotFoundError(f"there is no figure {name!r}", hint=f"Take one of {', '.join(NAMES)}.")
-    figure = next(item for item in drawings(results) if item.name == name)
+    drawn = {figure.name: figure for figure in drawings(results)}
+    if name not in drawn:
+        raise NotFoundError(f"there is no figure {name!r}", hint=f"Take one of {', '.join(drawn)}.")
+    figure = drawn[name]
     if figure.spec is None:
         raise NotFoundError(
             f"these results have no figure {name!r}: {figure.reason}",
@@ -103,8 +104,13 @@ def _renumbered(svg: str, name: str) -> str:
 
 
 def drawings(results: Results) -> tuple[Figure, ...]:
-    """Every figure in the order of the page, drawn or with the reason why not."""
-    return tuple(_DRAW[name](results) for name in NAMES)
+    """Every figure in the order of the page, drawn or with the reason why not.
+
+    Those of a task come last, where there is one.
+    """
+    from isoloss.reports.task_chart import task_drawings
+
+    return (*(_DRAW[name](results) for name in NAMES), *task_drawings(results))
 
 
 def _figure(

@@ -37,8 +37,10 @@ from isoloss.reports._reading import (
     verdict,
 )
 from isoloss.reports._theme import DARK, FONT, LIGHT, chart_config
-from isoloss.reports.charts import Figure, drawings
+from isoloss.reports.charts import NAMES, Figure, drawings
 from isoloss.reports.tables import Table, tables
+from isoloss.reports.task_chart import score_verdict
+from isoloss.reports.task_tables import task_tables
 
 _NAMES = {
     "sources": "Sources",
@@ -80,7 +82,10 @@ def build_page(results: Results) -> str:
         style=style,
         header=_header(results),
         warnings=_warnings(results),
-        figures="\n".join(_figure(figure, conventions(results)) for figure in shown),
+        figures="\n".join(
+            _figure(figure, conventions(results)) for figure in shown if figure.name in NAMES
+        ),
+        task=_task(results, shown),
         tables="\n".join(_table(table, conventions(results)) for table in tables(results)),
         definitions=_definitions(results),
         provenance=_provenance(results),
@@ -273,6 +278,25 @@ def _row(cells: tuple[str, ...], numeric: list[bool]) -> str:
     )
     return (
         f'<tr><th scope="row"{first}</th>' + "".join(f"<td{cell}</td>" for cell in others) + "</tr>"
+    )
+
+
+def _task(results: Results, shown: tuple[Figure, ...]) -> str:
+    """The section on the task; nothing for a study without one."""
+    task, convention = part(results, "task"), conventions(results)
+    if not task:
+        return ""
+    found = part(task, "verification")
+    items = "".join(f"<li>{_escape(score_verdict(results, name))}</li>" for name in found)
+    notes = "".join(f"<p>{_escape(note)}</p>" for note in task.get("notes") or ())
+    figures = "\n".join(_figure(f, convention) for f in shown if f.name not in NAMES)
+    return (
+        '<section aria-labelledby="task">\n<h2 id="task">How the task scales</h2>\n'
+        f"<p>{_escape(task.get('name'))}, {count_text(task.get('n_examples'))} held-out examples,"
+        f" every run scored on the same. {_escape(task.get('sentence') or '')}</p>\n"
+        f"<ul>{items}</ul>\n{notes}\n{figures}\n"
+        + "\n".join(_table(table, convention) for table in task_tables(results))
+        + "\n</section>"
     )
 
 

@@ -45,6 +45,7 @@ def summary_text(results: Results) -> str:
         "",
         *_law(results),
         "",
+        *_task(results),
         *_plans(results),
         *_warnings(results),
     ]
@@ -125,6 +126,19 @@ def _law(results: Results) -> list[str]:
     elif results.get("backtest_reason"):
         lines += wrapped(f"Backtest: none. {results['backtest_reason']}")
     return lines
+
+
+def _task(results: Results) -> list[str]:
+    """How the task scales; nothing for a study without one."""
+    from isoloss.reports.task_chart import score_verdict
+
+    task = part(results, "task")
+    if not task:
+        return []
+    lines = wrapped(f"How {task.get('name')} scales ({task.get('n_examples')} held-out examples):")
+    for name in part(task, "verification"):
+        lines += _bullet(score_verdict(results, name))
+    return [*lines, *wrapped(str(task.get("sentence") or "")), ""]
 
 
 def _bullet(text: str) -> list[str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from isoloss.runs.store import RunStore
 
+LOSS = "loss"
 Standing = Literal["open", "scored", "failed", "late"]
 """`open`: no outcome yet. `failed`: the run gave no loss. `late`: registered after its outcome."""
 
@@ -21,8 +22,9 @@ class LedgerEntry:
     """A registered prediction and its outcome; None is what is not known.
 
     `n` parameters, `d` tokens and `flops` of the run; `predicted`, `low`, `high` and `measured`
-    loss; `level` of the interval; `error_percent` is (predicted − measured)/measured · 100;
-    `inside` whether the measured loss lies in the interval; times in ISO 8601, UTC.
+    values of the column `target`; `level` of the interval; `error_percent` is
+    (predicted − measured)/measured · 100; `inside` whether the measured value lies in the
+    interval; times in ISO 8601, UTC.
     """
 
     prediction_id: str
@@ -42,6 +44,7 @@ class LedgerEntry:
     inside: bool | None
     trained_at: str | None
     reason: str
+    target: str = LOSS
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary, for JSON."""
@@ -64,7 +67,8 @@ class Ledger:
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON: the entries and their score."""
         scored = self.scored()
-        errors = [abs(e.error_percent) for e in scored if e.error_percent is not None]
+        losses = [entry for entry in scored if entry.target == LOSS]
+        errors = [abs(e.error_percent) for e in losses if e.error_percent is not None]
         return {
             "n_entries": len(self.entries),
             "n_scored": len(scored),
@@ -143,6 +147,7 @@ def _entry(
         prediction_id=key,
         standing=_standing(prediction, outcome, measured),
         study=_text(said.get("study")),
+        target=_text(said.get("target")) or LOSS,
         n=_number(said.get("n")),
         d=_number(said.get("d")),
         flops=_number(said.get("flops")),
@@ -178,7 +183,7 @@ def _line(entry: LedgerEntry) -> tuple[str, ...]:
     measured = _shown(entry.measured, ".4f") if entry.standing == "scored" else entry.standing
     return (
         entry.registered_at[:16].replace("T", " "),
-        entry.study or "-",
+        (entry.study or "-") if entry.target == LOSS else entry.target.removeprefix("metric_"),
         _shown(entry.flops, ".2e"),
         _shown(entry.predicted, ".4f"),
         interval,

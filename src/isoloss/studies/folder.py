@@ -46,6 +46,11 @@ class StudyFolder:
         return self.root / "plan.json"
 
     @property
+    def task(self) -> Path:
+        """The task that the runs are scored on, with its examples."""
+        return self.root / "task.json"
+
+    @property
     def store(self) -> Path:
         """Runs and registered predictions."""
         return self.root / "runs.sqlite"
@@ -192,12 +197,13 @@ def settle_spec(folder: StudyFolder, spec: StudySpec) -> None:
         if before == spec:
             return
         changes = "; ".join(_differences(before.model_dump(), spec.model_dump(), ""))
-        if _has_runs(folder):
+        if has_runs(folder):
             raise UsageError(
                 f"{folder.root} belongs to another study: {changes}",
                 hint="Give the same settings to continue it, or another --out.",
             )
         folder.plan.unlink(missing_ok=True)
+        folder.task.unlink(missing_ok=True)
         shutil.rmtree(folder.trunks, ignore_errors=True)
         if _text(before) != _text(spec):
             shutil.rmtree(folder.corpus, ignore_errors=True)
@@ -209,7 +215,8 @@ def _text(spec: StudySpec) -> tuple[object, ...]:
     return spec.corpus, spec.objective, spec.model, spec.ladder.context_length
 
 
-def _has_runs(folder: StudyFolder) -> bool:
+def has_runs(folder: StudyFolder) -> bool:
+    """Whether anything was trained there."""
     from isoloss.runs import RunStore
 
     if not folder.store.exists():
@@ -221,7 +228,7 @@ def _has_runs(folder: StudyFolder) -> bool:
 def _differences(before: dict[str, Any], after: dict[str, Any], prefix: str) -> list[str]:
     found: list[str] = []
     for name in before:
-        if isinstance(before[name], dict):
+        if isinstance(before[name], dict) and isinstance(after[name], dict):
             found += _differences(before[name], after[name], f"{prefix}{name}.")
         elif before[name] != after[name]:
             found.append(f"{prefix}{name} is {before[name]!r} there, {after[name]!r} now")

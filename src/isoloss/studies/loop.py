@@ -36,6 +36,8 @@ def run_study(
     fields: Sequence[str] | None = None,
     device: str | None = None,
     design: bool = False,
+    task: str | None = None,
+    task_data: Sequence[str | Path] = (),
     dry_run: bool = False,
     jobs: str | Path | None = None,
 ) -> dict[str, Any]:
@@ -48,6 +50,8 @@ def run_study(
             the spec.
         design: choose most of the ladder's runs by what they take off the prediction's
             uncertainty, once its narrowest widths are trained.
+        task: what every run is scored on beside its loss.
+        task_data: files with its examples.
         dry_run: stop after the plan; nothing is trained.
         jobs: write the plan there as jobs for another trainer (JSON), and stop after it.
 
@@ -68,6 +72,8 @@ def run_study(
         fields=fields,
         device=device,
         design=design,
+        task=task,
+        task_data=[_resolved(c) for c in task_data],
     )
     if jobs is not None and chosen.ladder.design:
         raise UsageError(
@@ -81,7 +87,9 @@ def run_study(
 
 
 def _resolved(source: str | Path) -> str:
-    """A path that means the same from every folder; the name of the default corpus stays."""
+    """A path that means the same from every folder; other names stay."""
+    if str(source).startswith("hf://"):
+        return str(source)
     path = Path(source)
     return str(source) if str(source) == "stdlib" and not path.exists() else str(path.resolve())
 
@@ -94,8 +102,10 @@ def _run(
     from isoloss.studies.inference import infer
     from isoloss.studies.results import assemble, corpus_facts
     from isoloss.studies.rungs import rungs_text
+    from isoloss.studies.task_study import foresee_scores
 
     tokens = measurement.prepare(folder, spec, _say)
+    measurement.settle_scores(folder, spec, tokens, _say)
     plan, document = measurement.settle_plan(folder, spec, tokens, _say)
     shown = {
         "study": {
@@ -135,9 +145,12 @@ def _run(
             f" [{prediction['low']:.4f}, {prediction['high']:.4f}]"
             f" for N = {prediction['n']:,}, D = {prediction['d']:,}"
         )
+        scores = foresee_scores(folder, store, plan, prediction, forecast)
+        for line in scores.lines if scores else ():
+            _say(line)
         measurement.verify(folder, plan, tokens, store)
         results = assemble(
-            folder, store, plan, spec, tokens, prediction, forecast, document,
+            folder, store, plan, spec, tokens, prediction, forecast, document, scores,
             seconds=time.monotonic() - began,
             provenance=measurement.machine() | {"command": _command()},
         )  # fmt: skip
@@ -188,6 +201,7 @@ def study_status(out: str | Path) -> dict[str, Any]:
         DataError: its spec, plan or store is damaged.
     """
     from isoloss.runs import RunStore
+    from isoloss.studies.registration import LOSS, target_of
 
     folder = StudyFolder(Path(out))
     name = folder.read_as(folder.spec, lambda spec: spec["name"])
@@ -209,16 +223,25 @@ def study_status(out: str | Path) -> dict[str, Any]:
         "runs_failed": failed,
     }
     for event in events:
-        if event["kind"] == "prediction":
+        target = target_of(event["payload"])
+        if target != LOSS:
+            told.setdefault("scores", {}).setdefault(target, {}).update(_news(event))
+        elif event["kind"] == "prediction":
             told["predicted"] = event["payload"]["predicted"]
             told["registered_at"] = event["payload"]["registered_at"]
-        if event["kind"] == "outcome":
+        elif event["kind"] == "outcome":
             told["measured"] = event["payload"]["measured"]
     if folder.results.exists():
         return told | {"stage": "finished", "report": str(folder.report)}
     if "predicted" in told:
         return told | {"stage": "the prediction is registered, its run is not finished"}
     return told | {"stage": "the ladder is being trained" if rows else "the plan is settled"}
+
+
+def _news(event: dict[str, Any]) -> dict[str, Any]:
+    """What an event says of a score."""
+    name = {"prediction": "predicted", "outcome": "measured"}.get(event["kind"])
+    return {} if name is None else {name: event["payload"][name]}
 
 
 def _planned(document: dict[str, Any]) -> tuple[str, list[str]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isoloss._files import write_json_atomic
 from isoloss.errors import DataError
@@ -41,6 +41,9 @@ from isoloss.training.devices import resolve_device
 from isoloss.training.objectives.windows import AnyCorpus
 from isoloss.training.probing import probe_modes
 
+if TYPE_CHECKING:
+    from isoloss.studies.task_scores import StudyScorer
+
 Say = Callable[[str], None]
 PLAN_FORMAT = "isoloss-plan-1"
 
@@ -73,6 +76,34 @@ def prepare(folder: StudyFolder, spec: StudySpec, say: Say) -> AnyCorpus:
         on_progress=lambda line: say(f"corpus: {line}"),
         **({} if spec.corpus.fields else {"max_bytes": spec.corpus.max_bytes}),
     )
+
+
+def settle_scores(folder: StudyFolder, spec: StudySpec, corpus: AnyCorpus, say: Say) -> None:
+    """The task of the study, if it has one, with its examples; tried before the plan is made."""
+    if spec.task is None:
+        folder.task.unlink(missing_ok=True)
+        return
+    from isoloss.studies.task_scores import settle_task
+
+    shape = aim_of(spec).shape(
+        min(SMOKE.widths), vocab_size=corpus.vocab_size, context_length=spec.ladder.context_length
+    )
+    task = settle_task(folder, spec.task, shape, corpus, level=spec.prediction.level)
+    say(
+        f"task: {task['name']}, {len(task['examples'])} examples; scoring an untrained model of"
+        f" width {shape.d_model} took {task['seconds']:.0f} s"
+    )
+    for note in task["notes"]:
+        say(f"task: {note}")
+
+
+def _scorer(folder: StudyFolder) -> StudyScorer | None:
+    """What scores the runs of a study; None where it has no task."""
+    if not folder.task.exists():
+        return None
+    from isoloss.studies.task_scores import StudyScorer
+
+    return StudyScorer(folder.task)
 
 
 def settle_plan(
@@ -314,6 +345,7 @@ def climb(folder: StudyFolder, plan: LadderPlan, corpus: AnyCorpus, store: RunSt
             known=known,
             on_row=on_row,
             on_progress=on_progress,
+            score=_scorer(folder),
         )
 
 
@@ -330,6 +362,9 @@ def verify(folder: StudyFolder, plan: LadderPlan, corpus: AnyCorpus, store: RunS
             checkpoint_every=max(20, min(250, run.steps // 8)),
             on_step=lambda step, _: progress.at(step / run.steps),
         )
+    score = _scorer(folder)
+    if score is not None and row["status"] == "ok":
+        row = {**row, **score.of_folder(folder.model, corpus, run)}
     store.add_run(row)
 
 

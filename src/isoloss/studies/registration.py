@@ -15,11 +15,20 @@ if TYPE_CHECKING:
     from isoloss.fitting import Forecast
 
 
-def registered(store: RunStore, run_id: str) -> dict[str, Any] | None:
-    """The first registered prediction of a run, if there is one."""
+LOSS = "loss"
+
+
+def target_of(payload: dict[str, Any]) -> str:
+    """The column of the run table that a prediction is of."""
+    return str(payload.get("target", LOSS))
+
+
+def registered(store: RunStore, run_id: str, target: str = LOSS) -> dict[str, Any] | None:
+    """The first registered prediction of a run's loss or score, if there is one."""
     for event in store.events("prediction"):
-        if event["payload"].get("run_id") == run_id:
-            return dict(event["payload"])
+        payload = dict(event["payload"])
+        if payload.get("run_id") == run_id and target_of(payload) == target:
+            return payload
     return None
 
 
@@ -53,15 +62,21 @@ def register(
             "runs_hash": ladder.hash(),
             "plan_hash": _plan_hash(plan_document),
         }
-        before = {
-            "prediction_id": sha256_text(canonical_json(facts))[:16],
-            **facts,
-            "registered_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        store.add_event("prediction", before)
+        before = append_prediction(store, facts)
     if not _holds(folder, before):
         write_json_atomic(folder.prediction, before)
     return before
+
+
+def append_prediction(store: RunStore, facts: dict[str, Any]) -> dict[str, Any]:
+    """Append a prediction to the ledger; returns it with its id and time."""
+    prediction = {
+        "prediction_id": sha256_text(canonical_json(facts))[:16],
+        **facts,
+        "registered_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    store.add_event("prediction", prediction)
+    return prediction
 
 
 def _holds(folder: StudyFolder, prediction: dict[str, Any]) -> bool:
@@ -108,7 +123,8 @@ def settle_outcome(
     for event in store.events("outcome"):
         if event["payload"].get("prediction_id") == prediction["prediction_id"]:
             return dict(event["payload"])
-    measured = row.get("loss")
+    target = target_of(prediction)
+    measured = row.get(target)
     outcome: dict[str, Any] = {
         "prediction_id": prediction["prediction_id"],
         "run_id": row["run_id"],
@@ -118,11 +134,15 @@ def settle_outcome(
         "inside": None,
         "reason": row.get("reason") or "",
     }
+    if target != LOSS:
+        outcome["target"] = target
     if measured is not None and math.isfinite(measured):
+        low, high = prediction["low"], prediction["high"]
+        missed = prediction["predicted"] - measured
         outcome |= {
             "measured": measured,
-            "error_percent": 100 * (prediction["predicted"] - measured) / measured,
-            "inside": prediction["low"] <= measured <= prediction["high"],
+            "error_percent": 100 * missed / measured if measured else None,
+            "inside": None if low is None or high is None else low <= measured <= high,
         }
     store.add_event("outcome", outcome)
     return outcome

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from isoloss.fitting import Fit, Forecast
     from isoloss.ladders import LadderPlan
     from isoloss.runs import Runs
+    from isoloss.studies.task_study import ScoreOutlook
     from isoloss.training.objectives.windows import AnyCorpus
 
 SCHEMA_VERSION = 1
@@ -73,6 +74,7 @@ def assemble(
     prediction: dict[str, Any],
     forecast: Forecast,
     document: dict[str, Any],
+    scores: ScoreOutlook | None = None,
     *,
     seconds: float,
     provenance: dict[str, Any],
@@ -83,7 +85,7 @@ def assemble(
     row = store.get(plan.verification.run_id)
     outcome = settle_outcome(store, prediction, row)
     best = forecast.fits[forecast.best]
-    runs = _rows(store, plan)
+    runs, curves = _rows(store, plan), _curves(best, forecast)
     used = [str(run_id) for run_id in ladder_runs(store, plan).used().to_frame()["run_id"]]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -107,15 +109,31 @@ def assemble(
         "noise": forecast.noise.to_dict(),
         "uncertainty": dict(forecast.uncertainty),
         "verification": _verification(prediction, outcome, forecast),
-        "curves": _curves(best, forecast),
+        "curves": curves,
         "residuals": _residuals(best, forecast, used),
         "plans": _plans(best, plan.verification.flops),
         "definitions": _definitions(plan.verification.objective.name, spec.ladder.max_epochs),
         **({"design": document["design"]} if "design" in document else {}),
+        **_task(scores, store, plan, curves["frontier"], forecast),
         "provenance": provenance,
         "warnings": _warnings(document, runs, best),
         "paths": folder.paths(),
     }  # fmt: skip
+
+
+def _task(
+    scores: ScoreOutlook | None,
+    store: RunStore,
+    plan: LadderPlan,
+    frontier: list[dict[str, Any]],
+    forecast: Forecast,
+) -> dict[str, Any]:
+    """How the task scales, where the study has one; the laws are drawn near the runs."""
+    if scores is None:
+        return {}
+    from isoloss.studies.task_study import score_results
+
+    return {"task": score_results(scores, store, plan, frontier, forecast.level)}
 
 
 def results_of_table(runs: Runs, name: str) -> dict[str, Any]:

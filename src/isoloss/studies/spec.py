@@ -77,6 +77,20 @@ class RecipeSpec(_Frozen):
     compile: bool | None = None
 
 
+class TaskSpec(_Frozen):
+    """What every run is scored on, beside its loss; `isoloss evaluate --list` shows the tasks.
+
+    Without `data` the corpus's own held-out pairs are taken. `columns` are the task's name →
+    theirs; `limit` is how many examples every run is scored on; `options` are those of the task.
+    """
+
+    name: str = Field(min_length=1)
+    data: list[str] = Field(default_factory=list)
+    columns: dict[str, str] = Field(default_factory=dict)
+    limit: int = Field(default=200, ge=2, le=100_000)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
 class PredictionSpec(_Frozen):
     """How the prediction is stated."""
 
@@ -94,6 +108,7 @@ class StudySpec(_Frozen):
     ladder: LadderSpec = LadderSpec()
     recipe: RecipeSpec = RecipeSpec()
     prediction: PredictionSpec = PredictionSpec()
+    task: TaskSpec | None = None
 
     def with_choices(
         self,
@@ -107,6 +122,8 @@ class StudySpec(_Frozen):
         fields: Sequence[str] | None = None,
         device: str | None = None,
         design: bool = False,
+        task: str | None = None,
+        task_data: Sequence[str | Path] = (),
     ) -> StudySpec:
         """The same spec with what the command line chose."""
         values = self.model_dump()
@@ -128,6 +145,12 @@ class StudySpec(_Frozen):
             values["ladder"]["design"] = True
         if fields is not None:
             values["corpus"]["fields"] = list(fields)
+        if task is not None and (self.task is None or self.task.name != task):
+            values["task"] = TaskSpec(name=task).model_dump()
+        if task_data:
+            if values["task"] is None:
+                raise UsageError("examples of no task", hint="Name it with --task.")
+            values["task"]["data"] = [str(source) for source in task_data]
         return parse_spec(values, "the command line")
 
 
@@ -163,7 +186,15 @@ def load_spec(name_or_path: str | Path) -> StudySpec:
         source if source == "stdlib" else str((path.parent / source).resolve())
         for source in spec.corpus.sources
     ]
-    return spec.with_choices(sources=moved)
+    examples = [] if spec.task is None else spec.task.data
+    return spec.with_choices(
+        sources=moved, task_data=[_beside(path, example) for example in examples]
+    )
+
+
+def _beside(path: Path, source: str) -> str:
+    """A file named in a spec, from the spec's folder; names on the hub stay."""
+    return source if source.startswith("hf://") else str((path.parent / source).resolve())
 
 
 def parse_spec(values: Mapping[str, Any], origin: str) -> StudySpec:
@@ -193,7 +224,7 @@ def _close_keys(error: ValidationError) -> str:
     import difflib
 
     known = set(StudySpec.model_fields)
-    for model in (CorpusSpec, LadderSpec, RecipeSpec, PredictionSpec):
+    for model in (CorpusSpec, LadderSpec, RecipeSpec, PredictionSpec, TaskSpec):
         known |= set(model.model_fields)
     for item in error.errors():
         if item["type"] == "extra_forbidden":

@@ -266,3 +266,14 @@ def test_a_wide_domain_has_no_wide_ends() -> None:
     assert not solve(without, starts=16).at_bound[0]
     below = replace(problem, loss=loss - 1.75)
     assert solve(below, starts=16).at_bound[0]
+
+
+def test_a_law_that_is_flat_at_every_run_is_not_identified() -> None:
+    """A sigmoid held at its top by bits far above 1 has no slope in two of its parameters."""
+    frame = _frame_of(_law).to_frame()
+    frame["bits_per_byte"] = 2 + frame["loss"]
+    runs = Runs.from_frame(frame)
+    found = fit(runs, "accuracy_sigmoid", target="bits_per_byte", bootstrap=10)
+    assert not found.trusted
+    assert "not identified" in found.status
+    assert not _check(found, "identifiability").passed

@@ -129,7 +129,7 @@ def identified(problem: Problem, u: Array) -> Check:
     jacobian = np.nan_to_num(jacobian)
     columns = jacobian[0] / np.maximum(np.linalg.norm(jacobian[0], axis=0), 1e-300)
     singular = np.linalg.svd(columns, compute_uv=False)
-    condition = float((singular[0] / max(singular[-1], 1e-300)) ** 2)
+    condition = float((singular[0] / max(singular[-1], 1e-150)) ** 2)
     enough = len(problem.loss) > len(u)
     passed = bool(enough and condition <= LARGEST_CONDITION)
     return Check(
@@ -272,7 +272,9 @@ def _shifts(
         own = slice(first[part[0]], first[part[-1]] + count[part[-1]])
         outer = rows[own][:, :, None] * j[order[own]][:, None, :]
         without = hessian - np.add.reduceat(outer, first[part] - first[part[0]])
-        without += 1e-8 * np.diag(np.diag(hessian))
+        # A parameter that no run tells anything of stays where it is.
+        diagonal = np.diag(hessian)
+        without += np.diag(np.where(diagonal > 0, 1e-8 * diagonal, 1.0))
         step = np.linalg.solve(without, gradient[part][:, :, None])[:, :, 0]
         shift[part] = np.sqrt(np.maximum(np.einsum("gp,pq,gq->g", step, hessian, step), 0.0))
     return shift, count

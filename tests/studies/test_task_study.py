@@ -1,0 +1,236 @@
+"""Ladders whose runs are scored on a task, through the real command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isoloss.ladders import LadderPlan
+from isoloss.runs import RunStore, ledger
+from isoloss.studies.folder import StudyFolder
+
+PATIENCE = 600.0
+SPEC = """
+name = "scored"
+
+[corpus]
+sources = ["{source}"]
+vocab_size = 300
+{corpus}
+
+[ladder]
+size = "smoke"
+context_length = 32
+eval_tokens = 1024
+noise_seeds = 1
+max_epochs = 100.0
+
+[recipe]
+batch_tokens = 256
+warmup_steps = 6
+
+[task]
+name = "{task}"
+{data}
+"""
+LANDED = re.compile(r"^ +\d+/\d+  (\S+): loss", re.MULTILINE)
+
+
+def started(spec: Path, folder: Path, log: Path, *more: str) -> subprocess.Popen[bytes]:
+    """`isoloss study SPEC --out FOLDER --json`, in a process group of its own."""
+    words = [sys.executable, "-m", "isoloss", "study", str(spec), "--out", str(folder), "--json"]
+    words += more
+    with log.open("w") as errors, log.with_suffix(".json").open("w") as told:
+        return subprocess.Popen(words, stdout=told, stderr=errors, start_new_session=True)
+
+
+def killed_when(process: subprocess.Popen[bytes], log: Path, pattern: re.Pattern[str]) -> None:
+    """kill -9 to the whole group, as soon as the log holds the pattern."""
+    deadline = time.monotonic() + PATIENCE
+    while not pattern.search(log.read_text("utf-8")):
+        assert process.poll() is None, log.read_text("utf-8")
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=60)
+
+
+def finished(spec: Path, folder: Path, log: Path, *more: str) -> dict[str, Any]:
+    process = started(spec, folder, log, *more)
+    assert process.wait(timeout=PATIENCE) == 0, log.read_text("utf-8")
+    return json.loads(log.with_suffix(".json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def translated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Words and the same in capitals; killed among the runs, and then finished."""
+    home = tmp_path_factory.mktemp("translated")
+    draw = random.Random(0)
+    words = ["".join(draw.choices("abcdefghij", k=3)) for _ in range(40)]
+    lines = ["source\ttarget"]
+    for _ in range(900):
+        text = " ".join(draw.choices(words, k=draw.randint(2, 4)))
+        lines.append(f"{text}\t{text.upper()}")
+    (home / "pairs.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+    text = SPEC.format(
+        source="pairs.tsv",
+        corpus='fields = ["source", "target"]',
+        task="translation",
+        data="limit = 12\noptions = {max_tokens = 20}",
+    )
+    (home / "study.toml").write_text(text, "utf-8")
+    where = home / "study.toml", home / "study"
+    killed_when(started(*where, home / "first.log"), home / "first.log", LANDED)
+    return home, finished(*where, home / "last.log")
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_text: str) -> dict[str, Any]:
+    """A text in which each animal eats one thing, among other things, and questions about that."""
+    home = tmp_path_factory.mktemp("chosen")
+    draw = random.Random(0)
+    foods = dict(zip(("cat", "dog", "hen", "cow"), ("fish", "meat", "corn", "hay"), strict=True))
+    lines = [f"the {animal} eats {foods[animal]}." for animal in draw.choices(list(foods), k=3000)]
+    lines += tiny_text.splitlines()
+    draw.shuffle(lines)
+    (home / "text.txt").write_text("\n".join(lines), "utf-8")
+    asked = [
+        {"question": f"the {animal} eats", "choices": list(foods.values()), "answer": food}
+        for animal, food in foods.items()
+    ]
+    (home / "asked.jsonl").write_text("\n".join(map(json.dumps, asked)), "utf-8")
+    data = 'options = {template = "{question}"}'
+    text = SPEC.format(source="text.txt", corpus="", task="choices", data=data)
+    (home / "study.toml").write_text(text, "utf-8")
+    more = ("--task", "choices", "--task-data", str(home / "asked.jsonl"))
+    return finished(home / "study.toml", home / "study", home / "log", *more)
+
+
+def test_every_run_of_a_killed_study_is_scored_once(
+    translated: tuple[Path, dict[str, Any]],
+) -> None:
+    home, document = translated
+    rows = document["runs"]
+    assert len({row["run_id"] for row in rows}) == len(rows)
+    for row in rows:
+        assert {"metric_bleu", "metric_chrf", "metric_ter"} <= row.keys()
+        assert row["metric_answer_bits_per_byte"] > 0
+        assert row["meta_task"].startswith("translation:")
+    first, last = (LANDED.findall((home / f"{log}.log").read_text()) for log in ("first", "last"))
+    assert first
+    assert not set(first) & set(last)  # a row that landed is not trained again
+
+
+def test_scores_are_those_of_the_trained_models(translated: tuple[Path, dict[str, Any]]) -> None:
+    """Scored in a worker, killed and resumed: what a trunk trained afresh scores, bit for bit."""
+    from isoloss.corpus import open_corpus
+    from isoloss.ladders.engine import train_trunk
+    from isoloss.studies.task_scores import StudyScorer
+
+    home, document = translated
+    folder = StudyFolder(home / "study")
+    scorer, corpus = StudyScorer(folder.task), open_corpus(folder.corpus)
+    plan = LadderPlan.from_dict(json.loads(folder.plan.read_text("utf-8"))["plan"])
+    rows = {row["run_id"]: row for row in document["runs"]}
+    run = plan.verification
+    again = scorer.of_folder(folder.model, corpus, run)
+    assert again == {k: rows[run.run_id][k] for k in again if again[k] is not None} | {
+        k: None for k, value in again.items() if value is None
+    }
+    found: list[dict[str, Any]] = []
+    train_trunk(plan.trunks[0], corpus.path, home / "again", set(), found.append, score=scorer)
+    for row in found:
+        stored = rows[row["run_id"]]
+        scored = {k: v for k, v in row.items() if k.startswith("metric_") and v is not None}
+        assert scored == {k: v for k, v in stored.items() if k.startswith("metric_")}
+
+
+def test_the_examples_are_the_corpus_own_held_out_pairs(
+    translated: tuple[Path, dict[str, Any]],
+) -> None:
+    home, document = translated
+    task = json.loads((home / "study" / "task.json").read_text("utf-8"))
+    assert document["task"]["n_examples"] == len(task["examples"]) == 12
+    pairs = set((home / "pairs.tsv").read_text("utf-8").splitlines())
+    assert all(f"{one['source']}\t{one['target']}" in pairs for one in task["examples"])
+
+
+def test_scores_are_registered_before_the_run_and_judged_once(
+    translated: tuple[Path, dict[str, Any]],
+) -> None:
+    home, document = translated
+    with RunStore.open(home / "study" / "runs.sqlite") as store:
+        events = store.events()
+        book = ledger(store)
+    said = [e["payload"] for e in events if e["kind"] == "prediction"]
+    targets = [payload.get("target", "loss") for payload in said]
+    assert len(targets) == len(set(targets))
+    outcomes = [e for e in events if e["kind"] == "outcome"]
+    assert min(e["id"] for e in outcomes) > max(
+        e["id"] for e in events if e["kind"] == "prediction"
+    )
+    assert [entry.target for entry in book.entries] == targets
+    assert all(entry.standing == "scored" for entry in book.entries)
+    verification = document["task"]["verification"]
+    identified = {name for name, row in verification.items() if row["predicted"] is not None}
+    assert {f"metric_{name}" for name in identified} == set(targets) - {"loss"}
+    assert "answer_bits_per_byte" in identified
+    for name, row in verification.items():
+        if name in identified:
+            assert row["low"] <= row["predicted"] <= row["high"]
+            assert row["error"] == pytest.approx(row["predicted"] - row["measured"])
+            assert row["registered_at"] <= row["trained_at"]
+        else:
+            assert row["reason"]
+    assert document["verification"]["predicted"] < 10  # of the loss, as before
+
+
+def test_a_second_look_registers_nothing(
+    translated: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from isoloss.cli import main
+
+    home, document = translated
+    words = ["study", str(home / "study.toml"), "--out", str(home / "study"), "--json"]
+    assert main(words) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["task"] == document["task"]
+    assert "registered: " not in told.err
+    assert main(["study", "--status", "--out", str(home / "study"), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    found = document["task"]["verification"]["answer_bits_per_byte"]
+    assert scores["metric_answer_bits_per_byte"] == {
+        name: pytest.approx(found[name]) for name in ("predicted", "measured")
+    }
+
+
+def test_smooth_metrics_stand_beside_those_that_count(chosen: dict[str, Any]) -> None:
+    task = chosen["task"]
+    assert task["main"] == "acc"
+    metrics = task["metrics"]
+    assert {name for name, metric in metrics.items() if metric["smooth"]} == {
+        "answer_nats", "brier",
+    }  # fmt: skip
+    assert metrics["acc"]["floor"] == 0.25
+    assert len(metrics["acc"]["points"]) == len(chosen["runs"]) - 1
+    for route in ("chain", "direct"):
+        for name, law in task[route].items():
+            assert law["status"] in ("identified", "not identified")
+            if law["status"] == "not identified":
+                assert law["reason"]
+                assert "law" not in law
+                assert task[route][name]["curve"] == []
+    assert task["sentence"]
+    page = Path(chosen["paths"]["report"]).read_text("utf-8")
+    assert "How the task scales" in page
+    assert 'id="chart-task-metrics"' in page
