@@ -72,11 +72,13 @@ def test_a_run_from_first_weights_is_scored(
     tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch, copies: list[Row]
 ) -> None:
     """`isoloss train --task`: the score is in the row and is that of the kept model."""
+    from isoloss.cli import _training
     from isoloss.training import single
 
     monkeypatch.setattr(single, "EVAL_TOKENS", 640)
     monkeypatch.setattr(
-        "isoloss.training.Recipe",
+        _training,
+        "Recipe",
         lambda **given: Recipe(**{"warmup_steps": 2, "batch_tokens": 256, **given}),
     )
     many = [
