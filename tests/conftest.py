@@ -23,6 +23,13 @@ settings.register_profile("shared", deadline=None, suppress_health_check=[Health
 settings.load_profile("shared")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Files whose few tests take minutes: begun first, so that no worker waits for them at the end.
+LONG = ("test_readme.py", "test_end_to_end.py", "test_task_study.py", "test_bad_studies.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 def absent(part: str, reason: str) -> NoReturn:

@@ -17,7 +17,7 @@ def train(tiny_text: str, tmp_path: Path, capsys: Any, monkeypatch: pytest.Monke
     """Run the command on `tiny_text` with short steps; gives code, document and message."""
     monkeypatch.setattr(single, "EVAL_TOKENS", 640)
     monkeypatch.setattr(
-        "isoloss.training.Recipe",
+        "isoloss.cli._training.Recipe",
         lambda **given: Recipe(**{"warmup_steps": 2, "batch_tokens": 256, **given}),
     )
     path = tmp_path / "text.txt"
