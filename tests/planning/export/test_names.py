@@ -14,11 +14,20 @@ SOURCES = "ISOLOSS_TRAINER_SOURCES"
 KNOWN = {"a": "int", "b": "float?", "c": "x|y", "d": "flag", "e": "only", "f": "any"}
 
 
+def refusal(given: dict) -> str:
+    """What the check says against values; empty where it takes them."""
+    try:
+        check_names("test", given, KNOWN)
+    except AssertionError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize(
     "given", [{"a": 1}, {"b": None}, {"b": 2}, {"c": "x"}, {"d": True}, {"e": "only"}, {"f": []}]
 )
 def test_right_values(given: dict) -> None:
-    check_names("test", given, KNOWN)
+    assert refusal(given) == ""
 
 
 @pytest.mark.parametrize(
@@ -26,8 +35,7 @@ def test_right_values(given: dict) -> None:
     [{"z": 1}, {"a": 1.5}, {"a": True}, {"a": None}, {"b": "1"}, {"c": "z"}, {"d": 1}, {"e": "z"}],
 )
 def test_wrong_values(given: dict) -> None:
-    with pytest.raises(AssertionError, match="test"):
-        check_names("test", given, KNOWN)
+    assert "test" in refusal(given)
 
 
 def test_every_source_says_where_it_was_read() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from isoloss.errors import DataError, EnvironmentProblem, NotFoundError
-from isoloss.runs.importers.history import Series
+from isoloss.runs.importers.history import RunHistory, Series
 
 HEAD_BYTES = 1 << 20
 """How much of a file is looked at to tell what it is."""
@@ -111,6 +112,12 @@ class Curves:
         steps.append(step)
         values.append(value)
 
+    def add_text(self, name: str, step: float | str, text: str) -> None:
+        """Add a point as a log writes it, unless it is no number."""
+        value = number_of(text)
+        if value is not None:
+            self.add(name, float(step), value)
+
     def last_step(self) -> float | None:
         """The last step of any metric, or None where there is none."""
         return max((steps[-1] for steps, _ in self._points.values()), default=None)
@@ -159,6 +166,38 @@ def ended(curves: Curves, *, said: bool, planned: float | None, error: str = "")
     if planned is not None:
         return "running", f"the log ends at step {last:g} of {planned:g}"
     return "ok", ""
+
+
+def run_told(
+    path: Path,
+    curves: Curves,
+    config: Mapping[str, object],
+    ending: tuple[str, str],
+    *,
+    notes: Sequence[str] = (),
+    name: str = "",
+) -> list[RunHistory]:
+    """The one run of a log.
+
+    Args:
+        path: the log.
+        curves, config: what was read of it.
+        ending: status and reason, of `ended`.
+        notes: beside those of the curves.
+        name: of the run; the log's when empty.
+    """
+    status, reason = ending
+    return [
+        RunHistory(
+            name=name or run_name(path),
+            source=str(path),
+            config=config,
+            metrics=curves.series(),
+            status=status,
+            reason=reason,
+            notes=(*curves.notes(), *notes),
+        )
+    ]
 
 
 _ERROR = re.compile(r"^(?:.*?\s)?((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt)\b.*)$")

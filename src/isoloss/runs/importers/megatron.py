@@ -19,7 +19,7 @@ from isoloss.runs.importers._logs import (
     number_of,
     read_lines,
     require_points,
-    run_name,
+    run_told,
     value_of,
 )
 from isoloss.runs.importers.history import RunHistory
@@ -70,18 +70,9 @@ def read_megatron(path: Path) -> list[RunHistory]:
     require_points(curves, path, "Megatron-LM")
     config |= _printed_count(ranks, config)
     said = any(_END in line for line in lines)
-    status, reason = ended(curves, said=said, planned=planned, error=last_error(lines))
-    return [
-        RunHistory(
-            name=_name(config, path),
-            source=str(path),
-            config={**config, "model_type": "megatron"},
-            metrics=curves.series(),
-            status=status,
-            reason=reason,
-            notes=curves.notes(),
-        )
-    ]
+    ending = ended(curves, said=said, planned=planned, error=last_error(lines))
+    told = {**config, "model_type": "megatron"}
+    return run_told(path, curves, told, ending, name=_name(config))
 
 
 def _add_fields(curves: Curves, step: float, text: str) -> None:
@@ -106,9 +97,7 @@ def _add_validation(curves: Curves, found: re.Match[str]) -> None:
         return
     kind = "test" if "test" in found["rest"] else "validation"
     for field in _VALUE.finditer(found["fields"]):
-        value = number_of(field[2])
-        if value is not None:
-            curves.add(f"{field[1].strip()} {kind}{found['set']}", step, value)
+        curves.add_text(f"{field[1].strip()} {kind}{found['set']}", step, field[2])
 
 
 def _printed_count(ranks: dict[str, float], config: dict[str, object]) -> dict[str, object]:
@@ -117,9 +106,10 @@ def _printed_count(ranks: dict[str, float], config: dict[str, object]) -> dict[s
     return {"params_total": next(iter(ranks.values()))} if whole and len(ranks) == 1 else {}
 
 
-def _name(config: dict[str, object], path: Path) -> str:
+def _name(config: dict[str, object]) -> str:
+    """What the run calls itself, or nothing."""
     for key in ("wandb_exp_name", "save"):
         value = config.get(key)
         if isinstance(value, str) and value.strip("/ "):
             return Path(value).name
-    return run_name(path)
+    return ""

@@ -21,7 +21,7 @@ from isoloss.runs.importers._logs import (
     number_of,
     read_lines,
     require_points,
-    run_name,
+    run_told,
 )
 from isoloss.runs.importers.history import RunHistory
 
@@ -57,11 +57,11 @@ def read_nanochat(path: Path) -> list[RunHistory]:
     for line in lines:
         if found := _STEP.search(line):
             planned = float(found[2]) if found[2] else planned
-            _add(curves, "train/loss", found[1], found[3])
+            curves.add_text("train/loss", found[1], found[3])
             if found[4]:
-                _add(curves, "train/lrm", found[1], found[4])
+                curves.add_text("train/lrm", found[1], found[4])
         elif found := _EVAL.search(line):
-            _add(curves, _NAMES[found[2]], found[1], found[3])
+            curves.add_text(_NAMES[found[2]], found[1], found[3])
         for name, pattern in _FACTS.items():
             if found := pattern.search(line):
                 config[name] = number_of(found[1])
@@ -70,19 +70,9 @@ def read_nanochat(path: Path) -> list[RunHistory]:
     if planned is not None:
         config["num_iterations"] = planned
     said = any(_END.search(line) for line in lines)
-    status, reason = ended(curves, said=said, planned=planned, error=last_error(lines))
+    ending = ended(curves, said=said, planned=planned, error=last_error(lines))
     notes = ("nanochat's training loss is a moving average over about ten steps",)
-    return [
-        RunHistory(
-            name=run_name(path),
-            source=str(path),
-            config=config,
-            metrics=curves.series(),
-            status=status,
-            reason=reason,
-            notes=(*curves.notes(), *notes),
-        )
-    ]
+    return run_told(path, curves, config, ending, notes=notes)
 
 
 def _model_config(lines: list[str]) -> dict[str, object]:
@@ -125,9 +115,3 @@ def _counts(lines: list[str]) -> dict[str, object]:
         counts["params_matmul"] = found["transformer_matrices"] + found["lm_head"]
         counts["params_non_embedding"] = found["transformer_matrices"] + found.get("scalars", 0)
     return counts
-
-
-def _add(curves: Curves, name: str, step: str, text: str) -> None:
-    value = number_of(text)
-    if value is not None:
-        curves.add(name, float(step), value)

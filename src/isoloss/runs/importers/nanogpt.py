@@ -26,7 +26,7 @@ from isoloss.runs.importers._logs import (
     number_of,
     read_lines,
     require_points,
-    run_name,
+    run_told,
     value_of,
 )
 from isoloss.runs.importers.history import RunHistory
@@ -73,29 +73,20 @@ def read_nanogpt(path: Path) -> list[RunHistory]:
     curves = Curves()
     for line in lines:
         if found := _ITER.search(line):
-            _add(curves, found[1], loss=found[2])
+            curves.add_text("loss", found[1], found[2])
         elif found := _EVAL.search(line):
-            _add(curves, found[1], **{"train/loss": found[2], "val/loss": found[3]})
+            curves.add_text("train/loss", found[1], found[2])
+            curves.add_text("val/loss", found[1], found[3])
     require_points(curves, path, "nanoGPT")
     config, note = _counted(_settings(lines))
     planned = config.get("max_iters")
-    status, reason = ended(
+    ending = ended(
         curves,
         said=False,
         planned=float(planned) if isinstance(planned, (int, float)) else None,
         error=last_error(lines),
     )
-    return [
-        RunHistory(
-            name=run_name(path),
-            source=str(path),
-            config=config,
-            metrics=curves.series(),
-            status=status,
-            reason=reason,
-            notes=(*curves.notes(), *([note] if note else [])),
-        )
-    ]
+    return run_told(path, curves, config, ending, notes=[note] if note else [])
 
 
 def _settings(lines: list[str]) -> dict[str, object]:
@@ -171,10 +162,3 @@ def nanogpt_config(settings: dict[str, object]) -> TransformerConfig | None:
         return TransformerConfig(**options)
     except UsageError:
         return None
-
-
-def _add(curves: Curves, step: str, **values: str) -> None:
-    for name, text in values.items():
-        value = number_of(text)
-        if value is not None:
-            curves.add(name, float(step), value)

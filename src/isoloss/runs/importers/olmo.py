@@ -18,7 +18,7 @@ from isoloss.runs.importers._logs import (
     number_of,
     read_lines,
     require_points,
-    run_name,
+    run_told,
 )
 from isoloss.runs.importers.history import RunHistory
 
@@ -64,27 +64,16 @@ def read_olmo(path: Path) -> list[RunHistory]:
         elif found := _METRIC.match(line):
             name = found[1].strip()
             name = name if name.startswith(_WANTED) or not evaluator else evaluator + name
-            value = number_of(found[2])
-            if step is not None and value is not None and name.startswith(_WANTED):
-                curves.add(name, step, value)
+            if step is not None and name.startswith(_WANTED):
+                curves.add_text(name, step, found[2])
         else:
             evaluator = "" if line.strip() else evaluator
             _add_counts(config, line)
     require_points(curves, path, "OLMo")
     said = any("Training complete" in line for line in lines)
-    status, reason = ended(curves, said=said, planned=planned, error=last_error(lines))
-    notes = (*curves.notes(), "OLMo prints losses with four digits")
-    return [
-        RunHistory(
-            name=run_name(path),
-            source=str(path),
-            config=config,
-            metrics=curves.series(),
-            status=status,
-            reason=reason,
-            notes=notes,
-        )
-    ]
+    ending = ended(curves, said=said, planned=planned, error=last_error(lines))
+    notes = ["OLMo prints losses with four digits"]
+    return run_told(path, curves, config, ending, notes=notes)
 
 
 def _add_counts(config: dict[str, object], line: str) -> None:

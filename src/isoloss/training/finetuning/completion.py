@@ -18,9 +18,9 @@ from isoloss.corpus import END_OF_TEXT, PAD, START
 from isoloss.corpus.packing import PADDING
 from isoloss.corpus.pairs import PairBatch, evaluation_pairs, pack_pairs, pair_batch
 from isoloss.training.objectives.batch import Batch
-from isoloss.training.objectives.evaluation_set import BATCH_ROWS, EvaluationSet, bytes_of_units
+from isoloss.training.objectives.evaluation_set import EvaluationSet, set_of_pairs
 from isoloss.training.objectives.objective import Objective, TokenCount
-from isoloss.training.objectives.sequence_to_sequence import pairs_of
+from isoloss.training.objectives.sequence_to_sequence import pairs_of, walked_tokens
 from isoloss.training.objectives.windows import AnyCorpus
 
 
@@ -52,21 +52,10 @@ class Completion(Objective):
         self.check(corpus, config)
         length = config.context_length
         pairs, cluster_BT, _ = evaluation_pairs(pairs_of(corpus), length, length, eval_tokens)
-        batches: list[Batch] = []
-        units: list[np.ndarray] = []
-        clusters: list[np.ndarray] = []
-        for first in range(0, len(cluster_BT), BATCH_ROWS):
-            part = slice(first, first + BATCH_ROWS)
-            batches.append(_batch(PairBatch(**{n: v[part] for n, v in vars(pairs).items()})))
-            pair_N = cluster_BT[part][pairs.target_segments[part] != PADDING]
-            begins_N = np.diff(pair_N, prepend=-1) != 0
-            units.append(np.cumsum(begins_N) - 1)
-            clusters.append(pair_N[begins_N])
-        return EvaluationSet(
-            batches=tuple(batches),
-            units=tuple(units),
-            clusters=np.concatenate(clusters),
-            unit_bytes=bytes_of_units(batches, units, corpus.token_bytes),
+        return set_of_pairs(
+            cluster_BT,
+            lambda part: _batch(PairBatch(**{n: v[part] for n, v in vars(pairs).items()})),
+            token_bytes=corpus.token_bytes,
         )
 
     def row_tokens(self, config: TransformerConfig) -> TokenCount:
@@ -83,24 +72,15 @@ class Completion(Objective):
         steps: int,
         first: int = 0,
     ) -> TokenCount:
-        """Exact tokens of the steps from `first` to before `steps`.
-
-        Every row comes once an epoch, so only the epochs that are cut are counted row by row.
-        """
-        train = pairs_of(corpus).train
-        length = config.context_length
-        epoch = len(pack_pairs(train, length, length, seed=seed))
-        whole = np.array([len(train.source), len(train.target)])
-
-        def before(place: int) -> np.ndarray:
-            """Read and predicted tokens of all rows before a place in the walk of epochs."""
-            done = whole * (place // epoch)
-            for row in range(place // epoch * epoch, place):
-                found = _rows(corpus, config, seed, row, 1)
-                done += np.array([found.encoder_tokens, found.decoder_tokens])
-            return done
-
-        tokens, predicted = (before(steps * rows) - before(first * rows)).tolist()
+        """Exact tokens of the steps from `first` to before `steps`; all that is read counts."""
+        train, length = pairs_of(corpus).train, config.context_length
+        tokens, predicted = walked_tokens(
+            train,
+            len(pack_pairs(train, length, length, seed=seed)),
+            lambda row: _rows(corpus, config, seed, row, 1),
+            first=first * rows,
+            last=steps * rows,
+        )
         return TokenCount(tokens=tokens, predicted=predicted)
 
     def special_tokens(

@@ -45,6 +45,34 @@ class EvaluationSet:
         return sum(batch.predicted for batch in self.batches)
 
 
+def set_of_pairs(
+    cluster_BT: np.ndarray, make: Callable[[slice], Batch], *, token_bytes: np.ndarray
+) -> EvaluationSet:
+    """Held-out rows of pairs in batches that `make` makes of a part of them; a pair is a unit.
+
+    Args:
+        cluster_BT: the pair of each predicted token, -1 for padding.
+        make: the batch of some rows.
+        token_bytes: UTF-8 bytes of every entry of the vocabulary.
+    """
+    batches: list[Batch] = []
+    units: list[np.ndarray] = []
+    clusters: list[np.ndarray] = []
+    for first in range(0, len(cluster_BT), BATCH_ROWS):
+        part = slice(first, first + BATCH_ROWS)
+        batches.append(make(part))
+        pair_N = cluster_BT[part][cluster_BT[part] >= 0]
+        begins_N = np.diff(pair_N, prepend=-1) != 0
+        units.append(np.cumsum(begins_N) - 1)
+        clusters.append(pair_N[begins_N])
+    return EvaluationSet(
+        batches=tuple(batches),
+        units=tuple(units),
+        clusters=np.concatenate(clusters),
+        unit_bytes=bytes_of_units(batches, units, token_bytes),
+    )
+
+
 def set_of_windows(
     held_out: HeldOutWindows,
     make: Callable[[slice], Batch],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -11,12 +12,19 @@ from torch import Tensor
 
 from isoloss.architecture import TransformerConfig
 from isoloss.architecture.config import Kind
-from isoloss.corpus.pairs import PairBatch, PairCorpus, evaluation_pairs, pack_pairs, pair_batch
+from isoloss.corpus.pairs import (
+    PairBatch,
+    PairCorpus,
+    Pairs,
+    evaluation_pairs,
+    pack_pairs,
+    pair_batch,
+)
 from isoloss.corpus.tokenizers import END_OF_TEXT, PAD, START
 from isoloss.errors import UsageError
 from isoloss.models import LanguageModel
 from isoloss.training.objectives.batch import Batch, batch_loss
-from isoloss.training.objectives.evaluation_set import BATCH_ROWS, EvaluationSet, bytes_of_units
+from isoloss.training.objectives.evaluation_set import EvaluationSet, set_of_pairs
 from isoloss.training.objectives.objective import Objective, TokenCount, check_shares
 from isoloss.training.objectives.windows import AnyCorpus
 
@@ -61,21 +69,10 @@ class SequenceToSequence(Objective):
         pairs, clusters_BT, _ = evaluation_pairs(
             pairs_of(corpus), config.longest_source, config.context_length, eval_tokens
         )
-        batches: list[Batch] = []
-        units: list[np.ndarray] = []
-        clusters: list[np.ndarray] = []
-        for first in range(0, len(clusters_BT), BATCH_ROWS):
-            part = slice(first, first + BATCH_ROWS)
-            batches.append(batch_of_pairs(_rows(pairs, part)))
-            pair_N = clusters_BT[part][pairs.target_segments[part] > 0]
-            begins_N = np.diff(pair_N, prepend=-1) != 0
-            units.append(np.cumsum(begins_N) - 1)
-            clusters.append(pair_N[begins_N])
-        return EvaluationSet(
-            batches=tuple(batches),
-            units=tuple(units),
-            clusters=np.concatenate(clusters),
-            unit_bytes=bytes_of_units(batches, units, corpus.token_bytes),
+        return set_of_pairs(
+            clusters_BT,
+            lambda part: batch_of_pairs(_rows(pairs, part)),
+            token_bytes=corpus.token_bytes,
         )
 
     def loss(self, model: LanguageModel, batch: Batch) -> Tensor:
@@ -97,24 +94,16 @@ class SequenceToSequence(Objective):
         steps: int,
         first: int = 0,
     ) -> TokenCount:
-        """Exact tokens of the steps from `first` to before `steps`.
-
-        Every row comes once an epoch, so only the epochs that are cut are counted row by row.
-        """
+        """Exact tokens of the steps from `first` to before `steps`."""
         pairs = pairs_of(corpus)
         packing = pack_pairs(pairs.train, config.longest_source, config.context_length, seed=seed)
-        epoch = len(packing)
-        whole = np.array([len(pairs.train.source), len(pairs.train.target)])
-
-        def before(place: int) -> np.ndarray:
-            """Source and target tokens of all rows before a place in the walk of epochs."""
-            done = whole * (place // epoch)
-            for row in range(place // epoch * epoch, place):
-                found = _training_pairs(pairs, config, seed, row, 1)
-                done += np.array([found.encoder_tokens, found.decoder_tokens])
-            return done
-
-        source, target = (before(steps * rows) - before(first * rows)).tolist()
+        source, target = walked_tokens(
+            pairs.train,
+            len(packing),
+            lambda row: _training_pairs(pairs, config, seed, row, 1),
+            first=first * rows,
+            last=steps * rows,
+        )
         return TokenCount(tokens=source + target, encoder_tokens=source, predicted=target)
 
     def special_tokens(
@@ -130,6 +119,32 @@ class SequenceToSequence(Objective):
             UsageError: as said.
         """
         pairs_of(corpus)
+
+
+def walked_tokens(
+    train: Pairs, epoch: int, row_at: Callable[[int], PairBatch], *, first: int, last: int
+) -> tuple[int, int]:
+    """Exact source and target tokens of the rows from `first` to before `last`.
+
+    Every row comes once an epoch, so only the epochs that are cut are counted row by row.
+
+    Args:
+        train: all pairs.
+        epoch: rows of one walk through them.
+        row_at: the row at a place of the walk of epochs.
+        first, last: places.
+    """
+    whole = np.array([len(train.source), len(train.target)])
+
+    def before(place: int) -> np.ndarray:
+        done = whole * (place // epoch)
+        for row in range(place // epoch * epoch, place):
+            found = row_at(row)
+            done += np.array([found.encoder_tokens, found.decoder_tokens])
+        return done
+
+    source, target = (before(last) - before(first)).tolist()
+    return source, target
 
 
 def pairs_of(corpus: AnyCorpus) -> PairCorpus:
