@@ -18,7 +18,7 @@ from isoloss.models.norms import HeadNorm
 from isoloss.models.positions import rotate
 
 Rotary = tuple[Tensor, Tensor]
-"""Cosines and sines of the positions, each (T, K/2) or (B, T, K/2)."""
+"""Cosines and signed sines of the positions, each (T, K) or (B, T, K)."""
 
 
 def plain_attention(

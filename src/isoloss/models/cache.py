@@ -19,17 +19,19 @@ class LayerCache:
 
     def extend(self, k_BHTK: Tensor, v_BHTK: Tensor) -> tuple[Tensor, Tensor]:
         """Take in new positions; returns all keys and values so far."""
-        end = self.length + k_BHTK.shape[2]
+        count = k_BHTK.shape[2]
+        end = self.length + count
         assert end <= self.capacity, "more positions than the cache has room for"
         if self.keys is None or self.values is None:
             batch, heads, _, width = k_BHTK.shape
             shape = (batch, heads, self.capacity, width)
             self.keys = k_BHTK.new_empty(shape)
             self.values = v_BHTK.new_empty((*shape[:3], v_BHTK.shape[-1]))
-        self.keys[:, :, self.length : end] = k_BHTK
-        self.values[:, :, self.length : end] = v_BHTK
+        # `narrow` is one call where a slice of three axes is three: it shows at small widths.
+        self.keys.narrow(2, self.length, count).copy_(k_BHTK)
+        self.values.narrow(2, self.length, count).copy_(v_BHTK)
         self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
+        return self.keys.narrow(2, 0, end), self.values.narrow(2, 0, end)
 
     def reorder(self, rows: Tensor) -> None:
         """Row i becomes what row `rows[i]` was (beams)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,6 +47,8 @@ class FeedForward(nn.Module):
     def forward(self, x_BTD: Tensor) -> Tensor:
         if not self.gated:
             return self.down(ACTIVATIONS[self.activation](self.up(x_BTD)))
+        if not torch.is_grad_enabled():
+            return self.down(activate(self.up(x_BTD), self.activation, gated=True))
         # Two products with halves of the matrix: a gradient of activations is never put together.
         gate, value = self.up.weight.chunk(2)
         biases = (None, None) if self.up.bias is None else self.up.bias.chunk(2)

@@ -53,7 +53,6 @@ def attention_mask(
         dtype: of the numbers that ALiBi adds.
         last: the queries are the last of the keys, so that one alone sees them all.
     """
-    distance_TS = queries[:, None] - keys[None, :]
     plain = window is None and prefix is None and key_segments is None and not alibi_heads
     if plain and not causal:
         return Mask()
@@ -61,6 +60,7 @@ def attention_mask(
         return Mask(causal=True)
     if plain and len(queries) == 1 and last:
         return Mask()
+    distance_TS = queries[:, None] - keys[None, :]
     seen = distance_TS >= 0 if causal else torch.ones_like(distance_TS, dtype=torch.bool)
     if window is not None:
         seen = seen & (distance_TS.abs() < window)

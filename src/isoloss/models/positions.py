@@ -12,17 +12,25 @@ from torch import Tensor
 
 
 def rotary_table(positions: int, head_dim: int, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of RoFormer (arXiv:2104.09864), each (T, K/2)."""
+    """Cosines and sines of RoFormer (arXiv:2104.09864), each (T, K).
+
+    A pair is a channel of a head's first half and the same of its second half, so both halves
+    have the same angles; sines of the first half are negative, as `rotate` wants them.
+    """
     frequency = base ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
     angle = torch.arange(positions, dtype=torch.float64)[:, None] * frequency[None, :]
-    return angle.cos().float(), angle.sin().float()
+    cos, sin = angle.cos().float(), angle.sin().float()
+    return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
 
 
 def rotate(x_BTHK: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
-    """Turn each pair (first half, second half) of a head by the angle of its position."""
-    first, second = x_BTHK.chunk(2, dim=-1)
-    cos, sin = cos_TK[..., None, :], sin_TK[..., None, :]
-    return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
+    """Turn each pair of channels by the angle of its position; tables as `rotary_table` makes.
+
+    Rolling by half a head puts each channel's partner beside it: four calls, where halves that
+    are multiplied one by one take eight.
+    """
+    partner = x_BTHK.roll(x_BTHK.shape[-1] // 2, dims=-1)
+    return x_BTHK * cos_TK[..., None, :] + partner * sin_TK[..., None, :]
 
 
 def sinusoidal_table(positions: int, d_model: int) -> Tensor:

@@ -116,17 +116,18 @@ def choose(
     Raises:
         DataError: the model gives no finite probabilities.
     """
+    own_BV = logits_BV.log_softmax(dim=-1)
     if settings.temperature == 0:
         tokens_B = scores_BV.argmax(dim=-1)
     else:
-        refuse_infinite(logits_BV.logsumexp(dim=-1).tolist())
+        refuse_infinite(own_BV.amax(dim=-1).tolist())
         shares = probabilities(scores_BV, settings).cpu()
         drawn = [
             torch.multinomial(share_V, 1, generator=generator)
             for share_V, generator in zip(shares, generators, strict=True)
         ]
         tokens_B = torch.cat(drawn).to(logits_BV.device)
-    own_B = logits_BV.gather(1, tokens_B[:, None])[:, 0] - logits_BV.logsumexp(dim=-1)
+    own_B = own_BV.gather(1, tokens_B[:, None])[:, 0]
     told = torch.stack((tokens_B.double(), own_B)).tolist()  # one wait for the device
     refuse_infinite(told[1])
     return [int(token) for token in told[0]], told[1]
