@@ -56,6 +56,7 @@ def _checked(asked: Asked) -> tuple[str, Mapping[str, int]]:
         "--map": asked.columns,
         "--predictions": asked.predictions,
         "--baseline": asked.baseline,
+        "--train": asked.train,
     }
     given = [flag for flag, value in others.items() if value]
     if given:

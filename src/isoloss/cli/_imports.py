@@ -55,20 +55,26 @@ def preview(imported: Imported, to: str | None) -> Answer:
 
 
 def written(imported: Imported, to: str) -> Answer:
-    """Add the rows to a store."""
+    """Add the rows to a store, and scores to the rows that it holds already."""
     from isoloss.cli._run_table import as_rows
     from isoloss.runs import RunStore
+    from isoloss.runs.scores import add_scores, is_scores_only
 
     rows = as_rows(imported.runs)
     with RunStore.open(to, create=True) as store:
         new = store.add_runs(rows)
+        scored = [add_scores(store, row) for row in rows if is_scores_only(row)]
+    joined = [one.run_id for one in scored if one.how == "amended"]
     known = len(rows) - new
+    told = f"; scores were added to {', '.join(joined)}" if joined else ""
     return Answer(
         document={
             "imported": new,
             "already_there": known,
+            "scored": joined,
             **imported.to_dict(),
             "paths": {"store": to},
         },
-        text=f"{imported.summary()}\n\nImported {new} runs into {to}; {known} were there already.",
+        text=f"{imported.summary()}\n\nImported {new} runs into {to}; {known} were there"
+        f" already{told}.",
     )

@@ -1,5 +1,6 @@
 """Runs: the table of trained models that laws are fitted to, its store and its ledger."""
 
+from isoloss.runs._cells import usable
 from isoloss.runs.audit import Audit, Finding, check_runs
 from isoloss.runs.callbacks import huggingface_callback, lightning_callback
 from isoloss.runs.catalogue import PublishedTable, published, published_table, published_tables
@@ -37,5 +38,6 @@ __all__ = [
     "record",
     "record_all",
     "run_table_schema",
+    "usable",
     "validate_rows",
 ]

@@ -82,6 +82,15 @@ def is_used(status: str, reason: str) -> bool:
     return status in ("", "ok") and reason == ""
 
 
+def usable(row: Mapping[str, object]) -> bool:
+    """Whether a fit may use a row, given as a mapping: `is_used` of its status and reason.
+
+    >>> usable({"status": "ok", "reason": None}), usable({"status": "diverged"})
+    (True, False)
+    """
+    return is_used(str(row.get("status") or ""), str(row.get("reason") or ""))
+
+
 def is_empty(value: object) -> bool:
     """Whether a cell holds nothing: None, empty text, not-a-number, pandas' NA and NaT."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):

@@ -6,10 +6,10 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from isoloss._clock import now
 from isoloss.errors import EnvironmentProblem
 from isoloss.runs._cells import Origin, checked_table, is_empty, rows_of
 from isoloss.runs.reading import columns_of_rows
@@ -84,6 +84,5 @@ def _checked(row: Mapping[str, Any], number: int) -> dict[str, Any]:
     """
     origin = Origin(label="the row" if number == 1 else "the rows", theirs={}, first=number)
     cells, _ = checked_table(columns_of_rows([row]), origin)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
     kept = {name: value for name, value in rows_of(cells)[0].items() if not is_empty(value)}
-    return {"created_at": now, **kept}
+    return {"created_at": now(), **kept}

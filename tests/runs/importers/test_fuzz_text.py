@@ -26,6 +26,7 @@ SOURCES = {
     "olmo": "olmo/olmo_core.txt",
     "isoloss-jsonl": "jsonl/events.jsonl",
     "lm-eval": "harness/tiny/results_2026-11-26T12-16-30.254549.json",
+    "isoloss-task": "task/perplexity.json",
     "csv": "tables/billions.csv",
     "jsonl": "jsonl/events.jsonl",
 }

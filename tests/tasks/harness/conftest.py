@@ -123,8 +123,9 @@ def exported(tmp_path: Path) -> Any:
         from isoloss._files import write_json_atomic
         from isoloss.architecture import config_for_width
         from isoloss.corpus.tokenizers import START
-        from isoloss.training import Recipe, TrainingState
+        from isoloss.models import build_model
         from isoloss.training.exchange import export_model
+        from isoloss.training.finetuning.states import write_plain
 
         folder, out = tmp_path / "trained", tmp_path / "exported"
         folder.mkdir()
@@ -136,9 +137,9 @@ def exported(tmp_path: Path) -> Any:
             vocab_size=tokenizer.get_vocab_size(),
             context_length=CONTEXT,
         )
-        state = TrainingState.start(config, Recipe(), seed=0)
-        disturb(state.model)
-        state.save(folder / "checkpoint.safetensors")
+        model = build_model(config, seed=0)
+        disturb(model)
+        write_plain(model, folder / "checkpoint.safetensors")
         row = {"objective": "causal", "tokens": 1_000_000, "loss": 2.5, "status": "ok"}
         write_json_atomic(folder / "run.json", {"run_id": "0123456789abcdef", "row": row})
         export_model(folder, out)

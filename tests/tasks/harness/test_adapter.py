@@ -15,6 +15,7 @@ from isoloss.tasks.harness.choosing import load_tasks
 from isoloss.tasks.harness.guarding import guarded
 from isoloss.tasks.harness.requests import settings_of
 from isoloss.tasks.hub_models import HubModel
+from isoloss.tasks.likelihood import continuations
 
 Export = Callable[..., Path]
 
@@ -122,13 +123,24 @@ def test_sampled_texts_of_one_prompt_differ(opened_random: Any, task_folder: Pat
     assert len(set(found)) == 20
 
 
-def test_an_encoder_decoder_answers(opened_random: Any, task_folder: Path) -> None:
-    model = harness_model(opened_random("bart"))
+@pytest.mark.parametrize("length", [38, 39, 40, 41, 120])
+def test_a_source_loses_its_beginning(
+    opened_random: Any, task_folder: Path, tmp_path: Path, length: int
+) -> None:
+    opened: OpenModel = opened_random("bart")
+    (tmp_path / "tokenizer_config.json").write_text('{"bos_token": "<|start|>"}', "utf-8")
+    assert opened.source_length == 40
+    prompt = ("ab cd ef, gh. " * 10)[:length]
+    kept = prompt[-39:]  # and the end of a text
+    model = harness_model(opened)
     given = {"until": ["."], "max_gen_toks": 4}
-    (text,) = model.generate_until([request("generate_until", "abc " * 30, given)])
-    assert len(text) <= 4
-    ((share, _),) = model.loglikelihood([request("loglikelihood", "abc", "de")])
-    assert share < 0
+    (text,) = model.generate_until([request("generate_until", prompt, given)])
+    settings = GenerationSettings(max_tokens=4, temperature=0.0, stop=(".",))
+    assert text == generate(opened, [kept], settings)[0].text
+    ((share, greedy),) = model.loglikelihood([request("loglikelihood", prompt, "de")])
+    (wanted,) = continuations(opened, [(kept, "de")])
+    assert (share, greedy) == (pytest.approx(wanted.total), wanted.greedy)
+    assert model.answers.cut == (2 if length > 39 else 0)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,16 @@ import random
 import sys
 from pathlib import Path
 from statistics import NormalDist
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from isoloss.cli import main
 from isoloss.cli._evaluation import Asked
 from isoloss.cli._harness import harnessed
 from isoloss.errors import DataError, EnvironmentProblem, NotFoundError, UsageError
+from isoloss.runs import RunStore
 from isoloss.tasks import TaskResult
 from isoloss.tasks.harness import evaluate_harness, harness_model
 from isoloss.tasks.harness.evaluation import result_of
@@ -69,14 +72,24 @@ def test_a_metric_without_a_standard_error(opened_random: Any, task_folder: Path
 
 
 def test_the_random_generators_and_settings_are_put_back(
-    opened_random: Any, task_folder: Path
+    opened_random: Any, task_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import evaluate
     from lm_eval import utils
 
-    before = random.getstate(), utils.env, evaluate.load, dict(os.environ)
-    evaluate_harness(opened_random("llama"), ["tiny_texts"], include_path=task_folder, limit=1)
-    assert (random.getstate(), utils.env, evaluate.load, dict(os.environ)) == before
+    def now() -> tuple[Any, ...]:
+        held = sys.modules.get("evaluate")
+        load = getattr(held, "load", None)
+        return random.getstate(), utils.env, held, load, dict(os.environ)
+
+    monkeypatch.delitem(sys.modules, "evaluate", raising=False)
+    real = ModuleType("evaluate")
+    real.load = print  # type: ignore[attr-defined]
+    for module in (None, real):
+        if module is not None:
+            monkeypatch.setitem(sys.modules, "evaluate", module)
+        before = now()
+        evaluate_harness(opened_random("llama"), ["tiny_texts"], include_path=task_folder, limit=1)
+        assert now() == before
 
 
 def test_examples_in_the_prompt(opened_random: Any, task_folder: Path) -> None:
@@ -124,6 +137,29 @@ def test_the_command_saves_and_compares(exported: Any, task_folder: Path, tmp_pa
     compared = {one["metric"]: one for one in other.document["compared_with"]["metrics"]}
     assert compared.keys() == {"tiny_choice_acc", "tiny_choice_acc_norm"}, "means over examples"
     assert compared["tiny_choice_acc"]["difference"]["value"] == 0
+
+
+def test_scores_go_to_a_store(
+    exported: Any, task_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, store = exported("llama"), tmp_path / "s.sqlite"
+    run = {"run_id": "0123456789abcdef", "params_total": 1e6, "tokens": 1e6, "loss": 2.5}
+    with RunStore.open(store) as opened:
+        opened.add_run(run)
+    for model in (folder, tmp_path / "trained", folder):
+        words = ["--harness", "tiny_choice", "--include-path", task_folder, "--store", store]
+        assert main(["evaluate", *map(str, (model, *words))]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"Added to {store}, in a row of scores alone (model-" in out
+    assert f"Added to the row of run 0123456789abcdef, which {store} has: metric_tiny_" in out
+    assert "has these scores already" in out
+    with RunStore.open(store) as opened:
+        first, second = opened.runs().rows()
+    for name in ("metric_tiny_choice_acc", "metric_tiny_choice_acc_low", "meta_scores"):
+        assert first[name] == second[name]
+    assert first["loss"] == 2.5
+    assert second["name"] == str(folder)
+    assert "scores without a training run" in second["reason"]
 
 
 def test_an_unknown_task_has_close_ones(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from isoloss.errors import DataError, IsolossError, NotFoundError, UsageError
 from isoloss.tasks.harness import evaluate_harness
-from isoloss.tasks.harness.guarding import refuse_code
+from isoloss.tasks.harness.guarding import guarded, refuse_code
 
 EVIL = """
 from pathlib import Path
@@ -130,3 +132,22 @@ def test_files_that_are_no_tasks(tmp_path: Path, text: str) -> None:
         refuse_code(path, tmp_path / "installed")
     except IsolossError as error:
         assert isinstance(error, DataError)  # noqa: PT017
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_metrics_of_the_hub_are_refused(
+    task_folder: Path, held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "evaluate", raising=False)
+    real = ModuleType("evaluate")
+    real.load = print  # type: ignore[attr-defined]
+    if held:
+        monkeypatch.setitem(sys.modules, "evaluate", real)
+    with guarded():
+        import evaluate
+
+        assert (evaluate is real) == held
+        with pytest.raises(UsageError, match="'code_eval' is code of the hub"):
+            evaluate.load("code_eval")
+    assert real.load is print
+    assert ("evaluate" in sys.modules) == held

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from isoloss.errors import DataError, NotFoundError, UsageError
-from isoloss.runs._cells import is_empty, is_used
+from isoloss.runs._cells import is_empty, usable
 from isoloss.runs.columns import kind_of, missing_column, renamed
 from isoloss.runs.importers._flat import flat
 from isoloss.runs.importers._logs import number_of
@@ -203,7 +203,7 @@ def _completed(
         counts.update(how.keys())
         differing.update(notes)
         missing = _missing(made)
-        used = is_used(str(made.get("status") or ""), str(made.get("reason") or ""))
+        used = usable(made)
         if missing and used:
             made["reason"] = "; ".join(missing)
             lacking.update(missing)

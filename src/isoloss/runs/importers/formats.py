@@ -142,6 +142,13 @@ FORMATS: dict[str, Format] = {
             detector="trainer_state:looks_like_trainer_state",
         ),
         Format(
+            name="isoloss-task",
+            kind="log",
+            description="scores of a task: what `isoloss evaluate … -o RESULT` writes",
+            reader="task_result:read_task_result",
+            detector="task_result:looks_like_task_result",
+        ),
+        Format(
             name="lm-eval",
             kind="log",
             description="lm-evaluation-harness: results_*.json, or a model's folder of them",

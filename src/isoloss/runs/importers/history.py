@@ -29,6 +29,7 @@ class RunHistory:
         config: what was set before the run (flat, nested keys joined by dots): text, numbers,
             truth values or None.
         summary: what the source says of the finished run, likewise flat.
+        ours: columns of the run table as they are, by our own names; nothing is guessed of them.
         metrics: curves by their name in the source.
         status: `ok` for a run that ended as it should; `running` for one without an end, `failed`
             for one that says that it failed, with `reason`.
@@ -41,6 +42,7 @@ class RunHistory:
     source: str
     config: Mapping[str, object] = field(default_factory=dict[str, object])
     summary: Mapping[str, object] = field(default_factory=dict[str, object])
+    ours: Mapping[str, object] = field(default_factory=dict[str, object])
     metrics: Mapping[str, Series] = field(default_factory=dict[str, Series])
     status: str = "ok"
     reason: str = ""

@@ -17,6 +17,7 @@ from isoloss.runs.importers.locating import Located, located
 from isoloss.runs.importers.mapping import map_names
 from isoloss.runs.importers.model_config import Shape, given_shape
 from isoloss.runs.importers.points import names_of, rising
+from isoloss.runs.scores import is_scores_only, score_changes
 from isoloss.runs.table import Runs
 from isoloss.runs.units import split_factor
 
@@ -160,11 +161,17 @@ class _Gathered:
 
 
 def _combined(rows: list[dict[str, Any]]) -> Runs:
-    """All rows as one table; a run that two sources have is taken from the first."""
+    """All rows as one table; a run that two sources have is taken from the first.
+
+    Scores of a run are joined to its row.
+    """
     first: dict[str, dict[str, Any]] = {}
     for row in rows:
         known = first.setdefault(row["run_id"], row)
-        if known is not row and _what(known) != _what(row):
+        if known is not row and (is_scores_only(row) or is_scores_only(known)):
+            run, scores = (known, row) if is_scores_only(row) else (row, known)
+            first[row["run_id"]] = {**run, **score_changes(run, scores)}
+        elif known is not row and _what(known) != _what(row):
             raise DataError(
                 f"{known['source']} and {row['source']} have the same run_id {row['run_id']!r} "
                 "but differ",

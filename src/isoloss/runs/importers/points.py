@@ -108,7 +108,7 @@ def _row(
     row |= _helpers(history, step) | _evaluations(history, mapping, step) | _named(history)
     if how:
         row["meta_derived"] = how
-    return row
+    return row | dict(history.ours)
 
 
 def add_unit(row: Row, mapping: Sequence[Mapped]) -> None:

@@ -20,7 +20,7 @@ from isoloss.models.huggingface.reading import read_json
 from isoloss.tasks.generation import generate
 from isoloss.tasks.generation.decoding import cut_at
 from isoloss.tasks.harness.requests import settings_of
-from isoloss.tasks.likelihood import continuations, rolling_log_probs
+from isoloss.tasks.likelihood import encoded_pair, rolling_log_probs, token_continuations
 from isoloss.tasks.opening import OpenModel
 
 if TYPE_CHECKING:
@@ -45,17 +45,18 @@ class Answers:
         if batch_rows < 1:
             raise UsageError(f"batch_rows must be positive, found {batch_rows}")
         self.opened, self.batch_rows, self.seed, self.cut = opened, batch_rows, seed, 0
+        self.pairs = opened.kind == "encoder_decoder"
         # A text begins with the tokeniser's start of a text where it names one, even if it adds
-        # none; `end` begins a text in `continuations` and `rolling_log_probs`.
-        self.scoring = replace(opened, end=_first_entry(opened))
+        # none; `end` begins a text in `token_continuations` and `rolling_log_probs`; a source
+        # ends with it.
+        self.scoring = opened if self.pairs else replace(opened, end=_first_entry(opened))
 
     def likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, bool]]:
         """For each context and continuation the log-probability (nats), and whether greedy."""
         found: dict[int, tuple[float, bool]] = {}
         for rows in self._portions(pairs, lambda pair: len(pair[0]) + len(pair[1]), "likelihoods"):
-            scored = continuations(
-                self.scoring, [pairs[row] for row in rows], batch_rows=self.batch_rows
-            )
+            encoded = [self._pair(*pairs[row]) for row in rows]
+            scored = token_continuations(self.scoring, encoded, batch_rows=self.batch_rows)
             self.cut += sum(one.cut > 0 for one in scored)
             found |= {row: (one.total, one.greedy) for row, one in zip(rows, scored, strict=True)}
         return [found[row] for row in range(len(pairs))]
@@ -89,7 +90,7 @@ class Answers:
                 drawn = replace(one, seed=self.seed + rows[0])
                 prompts = [self._prompt(requests[row][0], one.max_tokens) for row in alike]
                 generations = generate(
-                    replace(self.opened, bos=None),  # it is in the prompts
+                    self.opened if self.pairs else replace(self.opened, bos=None),
                     prompts,
                     drawn,
                     batch_rows=max(1, self.batch_rows // one.beams),
@@ -99,13 +100,26 @@ class Answers:
                     made[row] = cut_at(text, one.stop)[0]
         return [made[row] for row in range(len(requests))]
 
+    def _pair(self, context: str, text: str) -> tuple[list[int], list[int]]:
+        """Tokens of a context and of what follows it; a source loses its beginning here."""
+        before, after = encoded_pair(self.scoring, context, text)
+        room = self.opened.source_room if self.pairs else len(before)
+        self.cut += len(before) > room
+        return before[max(0, len(before) - room) :], after
+
     def _prompt(self, text: str, max_tokens: int) -> list[int]:
-        """Tokens of a prompt, cut from the left to leave room for its answer."""
+        """Tokens of a prompt, cut from the left.
+
+        Of a decoder with the beginning of a text, and with room for the answer; of an
+        encoder-decoder with room for what `generate` puts around a source.
+        """
         opened = self.opened
-        before = [] if opened.bos is None else [opened.bos]
-        ids = before + opened.encode(text)
-        pairs = opened.kind == "encoder_decoder"
-        room = opened.source_length if pairs else max(1, opened.context_length - max_tokens)
+        ids = opened.encode(text)
+        if self.pairs:
+            room = opened.source_room
+        else:
+            ids = ids if opened.bos is None else [opened.bos, *ids]
+            room = max(1, opened.context_length - max_tokens)
         self.cut += len(ids) > room
         return ids[-room:]
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -84,7 +86,6 @@ def guarded() -> Iterator[None]:
         EnvironmentProblem: a version that is built otherwise, so that it cannot be guarded.
     """
     import datasets
-    import evaluate  # pyright: ignore[reportMissingImports]
     import jinja2
     from jinja2.sandbox import SandboxedEnvironment
     from lm_eval import utils  # pyright: ignore[reportMissingImports]
@@ -105,22 +106,44 @@ def guarded() -> Iterator[None]:
         undefined=plain.undefined, keep_trailing_newline=plain.keep_trailing_newline
     )
     safe.filters.update(plain.filters)
-    load, states = evaluate.load, (random.getstate(), np.random.get_state())
+    states = random.getstate(), np.random.get_state()
     parallel = os.environ.get("DISABLE_MULTIPROC")
-    utils.env, evaluate.load = safe, _refuse_metric
+    utils.env = safe
     random.seed(DEFAULT_RANDOM_SEED)
     np.random.seed(DEFAULT_OTHER_SEED)
     os.environ["DISABLE_MULTIPROC"] = "1"  # forking a process with PyTorch's threads may hang
     try:
-        yield
+        with _no_metrics_loaded():
+            yield
     finally:
-        utils.env, evaluate.load = plain, load
+        utils.env = plain
         random.setstate(states[0])
         np.random.set_state(states[1])
         if parallel is None:
             del os.environ["DISABLE_MULTIPROC"]
         else:
             os.environ["DISABLE_MULTIPROC"] = parallel
+
+
+@contextmanager
+def _no_metrics_loaded() -> Iterator[None]:
+    """`evaluate.load` refuses, also where somebody holds the module already.
+
+    Where nobody does, a module with nothing else stands in its place: the real one takes seconds
+    to import, and nothing of it may be used.
+    """
+    real = sys.modules.get("evaluate")
+    module: Any = ModuleType("evaluate") if real is None else real
+    load = getattr(module, "load", None)
+    module.load = _refuse_metric
+    sys.modules["evaluate"] = module
+    try:
+        yield
+    finally:
+        if real is None:  # who holds the other one is refused for good
+            sys.modules.pop("evaluate", None)
+        else:
+            module.load = load
 
 
 def _refuse_metric(path: str, *_: object, **__: object) -> NoReturn:
