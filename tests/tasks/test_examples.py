@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from isoloss.errors import DataError, IsolossError, NotFoundError, UsageError
+from isoloss.errors import DataError, EnvironmentProblem, IsolossError, NotFoundError, UsageError
 from isoloss.tasks.examples import read_examples, texts_of
 
 WANTED = {"source": ("src",), "target": ("references",), "extra": ()}
@@ -47,6 +47,79 @@ def test_other_names_and_a_map(tmp_path: Path) -> None:
         read(tmp_path / "x.jsonl", {"target": "zh"}, limit=2)
         == [{"source": "a", "target": ["b", "c"]}] * 2
     )
+
+
+@pytest.fixture
+def data_set(tmp_path: Path) -> Path:
+    """A data set as translations lie on the hub: Parquet by split, texts under their language."""
+    folder = tmp_path / "set"
+    (folder / "data").mkdir(parents=True)
+    for split, count in (("train", 3), ("test", 2)):
+        rows = [{"translation": {"en": f"{split} {i}", "zh": f"句{i}"}} for i in range(count)]
+        pd.DataFrame(rows).to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
+    return folder
+
+
+NESTED = {"source": "translation.en", "target": "translation.zh"}
+
+
+def test_a_data_set_by_the_name_that_corpora_use(data_set: Path) -> None:
+    held_out = read(Path(f"hf://{data_set}:test"), NESTED)
+    assert held_out == [
+        {"source": "test 0", "target": "句0"},
+        {"source": "test 1", "target": "句1"},
+    ]
+    assert [row["source"] for row in read(Path(f"hf://{data_set}"), NESTED)] == [
+        f"train {i}" for i in range(3)
+    ]
+    (row,) = read_examples(
+        [f"hf://{data_set}"], NESTED, wanted=WANTED, optional=("extra",), limit=1
+    )
+    assert row["place"] == f"hf://{data_set}, row 1"
+
+
+def test_a_data_set_is_streamed(data_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more rows are asked for than are wanted, and nothing is kept on disk."""
+    import datasets
+
+    asked: list[Any] = []
+    load = datasets.load_dataset
+
+    def watched(*names: Any, **options: Any) -> Any:
+        asked.append(options["streaming"])
+        for number, row in enumerate(load(*names, **options)):
+            asked.append(number)
+            yield row
+
+    monkeypatch.setattr(datasets, "load_dataset", watched)
+    read(Path(f"hf://{data_set}"), NESTED, limit=2)
+    assert asked == [True, 0, 1]
+
+
+def test_mistakes_in_names_of_data_sets(data_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotFoundError, match=r"Available splits: \['train', 'test'\]"):
+        read(Path(f"hf://{data_set}:validation"), NESTED)
+    with pytest.raises(DataError, match=r"did you mean 'translation\.en'\?") as caught:
+        read(Path(f"hf://{data_set}"), {**NESTED, "source": "translation.eng"})
+    assert "Found: translation.en, translation.zh" in caught.value.message
+    with pytest.raises(UsageError, match="perhaps with /config and :split"):
+        read_examples(["hf://owner/name:config@test"], NESTED, wanted=WANTED)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(EnvironmentProblem, match="the hub cannot be reached") as offline:
+        read_examples(["hf://owner/name:test"], NESTED, wanted=WANTED)
+    assert "download the data set and give its folder" in offline.value.hint
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
+def test_nested_columns_of_files(tmp_path: Path, suffix: str) -> None:
+    rows = [{"translation": {"en": "yes", "zh": "是"}}]
+    path = tmp_path / f"x.{suffix}"
+    if suffix == "parquet":
+        pd.DataFrame(rows).to_parquet(path)
+    else:
+        path.write_text(json.dumps(rows[0] if suffix == "jsonl" else rows), "utf-8")
+    assert read(path, NESTED) == [{"source": "yes", "target": "是"}]
 
 
 def test_squad(tmp_path: Path) -> None:

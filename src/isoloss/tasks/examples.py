@@ -11,9 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from isoloss.corpus.reading.hub import is_hub, whole_rows
+from isoloss.corpus.reading.tables import field_names, field_value
 from isoloss.errors import DataError, EnvironmentProblem, NotFoundError, UsageError
 
-HUB = "hf://"
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 Row = dict[str, Any]
 
@@ -29,10 +30,11 @@ def read_examples(
     """The examples of files, under the names that a task uses.
 
     Args:
-        sources: `.jsonl`, `.csv`, `.tsv`, `.parquet`, SQuAD's `.json`, or `hf://owner/name`
-            (`:config` and `@split` may follow), read in their order.
-        columns: the task's name → theirs, where they differ; a number names a column of a table
-            without a header.
+        sources: `.jsonl`, `.csv`, `.tsv`, `.parquet`, SQuAD's `.json`, or a data set, as corpora
+            name them: `hf://owner/name[/config][:split]`, `train` where no split is named, or
+            `hf:///folder[:split]` of this machine. Read in their order.
+        columns: the task's name → theirs, where they differ; dots lead into nested columns, as in
+            `translation.en`, and a number names a column of a table without a header.
         wanted: the task's names, each with other names that mean the same.
         optional: those of them that may be missing.
         limit: most examples.
@@ -97,19 +99,21 @@ def _named(
     result: Row = {"place": place}
     for name, others in wanted.items():
         candidates = [mapping[name]] if name in mapping else [name, *others]
-        key = next((key for key in candidates if row.get(key) is not None), None)
-        if key is not None:
-            result[name] = row[key]
+        values = (field_value(row, candidate) for candidate in candidates)
+        value = next((value for value in values if value is not None), None)
+        if value is not None:
+            result[name] = value
         elif name not in optional or name in mapping:
             raise _missing(name, candidates[0], row, place)
     return result
 
 
 def _missing(name: str, theirs: str, row: Row, place: str) -> DataError:
-    close = difflib.get_close_matches(theirs, list(row), n=1)
+    names = field_names(row)
+    close = difflib.get_close_matches(theirs, names, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else "."
     return DataError(
-        f"{place}: no {theirs!r}{meant} Found: {', '.join(list(row)[:12]) or 'nothing'}",
+        f"{place}: no {theirs!r}{meant} Found: {', '.join(names[:12]) or 'nothing'}",
         hint=f'Name it with --map "{name}=THEIR NAME".',
     )
 
@@ -119,10 +123,7 @@ def _all_rows(
 ) -> Iterator[tuple[str, Row]]:
     numbered = bool(mapping) and all(theirs.isdecimal() for theirs in mapping.values())
     for source in sources:
-        if str(source).startswith(HUB):
-            rows = _hub_rows(str(source))
-        else:
-            rows = _file_rows(Path(source), numbered)
+        rows = whole_rows(source) if is_hub(source) else _file_rows(Path(source), numbered)
         for number, row in enumerate(rows, start=1):
             yield f"{source}, row {number}", row
 
@@ -236,25 +237,3 @@ def _squad(text: str, path: Path) -> Iterator[Row]:
                     }
         except (KeyError, TypeError) as error:
             raise DataError(f"{path}, entry {number}: not as in SQuAD: {error!r}") from error
-
-
-def _hub_rows(source: str) -> Iterator[Row]:
-    """Rows of `hf://owner/name[:config][@split]`, streamed."""
-    name, _, split = source.removeprefix(HUB).partition("@")
-    name, _, config = name.partition(":")
-    if name.count("/") > 1 or not name:
-        raise UsageError(f"{source}: expected {HUB}owner/name[:config][@split]")
-    try:
-        import datasets
-    except ImportError as error:
-        raise EnvironmentProblem(
-            "reading from the hub needs datasets", hint="pip install 'isoloss[train]'"
-        ) from error
-    try:
-        rows = datasets.load_dataset(name, config or None, split=split or "test", streaming=True)
-        yield from (dict(row) for row in rows)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise EnvironmentProblem(
-            f"cannot read {source}: {(str(error).splitlines() or [''])[0]}",
-            hint="Check the name, the configuration, the split and the connection.",
-        ) from error

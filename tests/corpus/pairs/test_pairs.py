@@ -241,6 +241,32 @@ def test_too_few_pairs_and_missing_fields(rows: list[tuple[str, str]], tmp_path:
     assert not (tmp_path / "c").exists()
 
 
+def test_a_source_of_sentences_and_several_targets(
+    tmp_path: Path, rows: list[tuple[str, str]]
+) -> None:
+    """Sentences become one text; of several targets the first is taken, and that is said."""
+    told = [
+        {"text": source.split(" ", 1), "by": {"summary": [target, *["another"] * (n % 3 == 0)]}}
+        for n, (source, target) in enumerate(rows)
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, told)), "utf-8")
+    said: list[str] = []
+    corpus = prepare_pairs(
+        [path],
+        tmp_path / "pairs",
+        fields=("text", "by.summary"),
+        vocab_size=400,
+        on_progress=said.append,
+    )
+    decode = corpus.tokenizer().decode
+    pairs = [tuple(map(decode, corpus.train.pair(n))) for n in range(len(corpus.train))]
+    assert set(pairs) <= set(rows)
+    assert corpus.manifest["several_targets"] == 200
+    assert "200 rows have several targets; the first of each is taken" in said
+    assert "further targets of 200 rows" in corpus.summary()
+
+
 def test_tatoeba(shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / "corpora" / "mt_tatoeba_enzh"
     if not folder.is_dir():

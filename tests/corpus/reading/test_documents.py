@@ -60,7 +60,7 @@ def test_tables_by_field(tmp_path: Path) -> None:
         ("a.parquet.gz", b"PAR1", "is not a type of text"),
         ("a.jsonl", '{"text": "a"}\n{"tex', "line 2: not JSON"),
         ("a.jsonl", '{"body": "a", "n": 1}', "no text in field 'text'; found body, n"),
-        ("a.jsonl", '{"text": 5}', "no text in field 'text'; found text"),
+        ("a.jsonl", '{"text": 5}', "line 1: field 'text' holds int, not text"),
         ("a.jsonl", "[1, 2]", "no text in field 'text'; found list"),
         ("a.jsonl", r'{"text": "\ud800"}', "line 1: half of a surrogate pair"),
         ("a.parquet", b"PAR1 junk", "not a Parquet file"),
@@ -79,8 +79,8 @@ def test_bad_files_are_named(tmp_path: Path, name: str, data: bytes | str, messa
     ("columns", "message"),
     [
         ({"body": ["a"]}, "no column 'text'; found body"),
-        ({"text": [1, 2]}, "row 1: column 'text' holds int, not text"),
-        ({"text": ["a", None]}, "row 2: column 'text' holds NoneType, not text"),
+        ({"text": [1, 2]}, "row 1: field 'text' holds int, not text"),
+        ({"text": ["a", None]}, "row 2: field 'text' holds NoneType, not text"),
     ],
 )
 def test_bad_parquet_columns_are_named(tmp_path: Path, columns, message: str) -> None:

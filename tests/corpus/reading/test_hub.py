@@ -39,8 +39,28 @@ def test_mistakes_are_named(folder: Path) -> None:
         list(read_documents([f"hf://{folder}"], text_field="body"))
     with pytest.raises(NotFoundError, match="no such folder"):
         list(read_documents([f"hf://{folder}/nowhere"]))
-    with pytest.raises(UsageError, match="expected hf://owner/name"):
-        list(read_documents(["hf://squad"]))
+    with pytest.raises(NotFoundError, match=r"Available splits: \['train', 'validation'\]"):
+        list(read_documents([f"hf://{folder}:dev"]))
+    for old in ("hf://squad", "hf://owner/name@train", "hf://owner/name:config@train"):
+        with pytest.raises(UsageError, match="expected hf://owner/name") as caught:
+            list(read_documents([old]))
+        assert "hf://wikimedia/wikipedia/20231101.en:train" in caught.value.hint
+
+
+def test_configurations_of_a_local_folder(tmp_path: Path) -> None:
+    for name in ("de", "fr"):
+        (tmp_path / "files").mkdir(exist_ok=True)
+        path = tmp_path / "files" / f"{name}.jsonl"
+        path.write_text(json.dumps({"text": name}), "utf-8")
+    listed = "".join(
+        f"- config_name: {name}\n  data_files:\n  - split: test\n    path: files/{name}.jsonl\n"
+        for name in ("de", "fr")
+    )
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n{listed}---\n", "utf-8")
+    found = list(read_documents([f"hf://{tmp_path}/fr:test"]))
+    assert [d.text for d in found] == ["fr"]
+    with pytest.raises(NotFoundError, match=r"it\b.*Available: \['de', 'fr'\]"):
+        list(read_documents([f"hf://{tmp_path}/it:test"]))
 
 
 def test_without_a_network_the_hub_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:

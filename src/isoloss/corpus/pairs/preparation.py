@@ -53,8 +53,10 @@ def prepare_pairs(
     Args:
         sources: tables (`.jsonl .csv .tsv .parquet`), folders of them, or data sets of the hub.
         out: folder of the pairs.
-        fields: names of the source and the target field; in `.csv` and `.tsv` without a line of
-            names their column numbers, as `("1", "2")`.
+        fields: names of the source and the target field, nested ones with dots, as
+            `translation.en`; in `.csv` and `.tsv` without a line of names their column numbers, as
+            `("1", "2")`. A source that is a list of texts is joined by spaces. Of a list of
+            targets the first is taken; `several_targets` of the manifest counts those rows.
         attribution_field: a field that names the origin of each pair; the notes of all kept pairs
             go, line by line, to `PART.attribution.txt`.
         attribution: one note for the whole, kept in the manifest.
@@ -111,7 +113,10 @@ def _prepare(
     say("reading the pairs")
     note = settings["attribution_field"]
     wanted = [*settings["fields"], *([note] if note else [])]
-    dropped = _fill(spool, notes, facts["sources"], wanted, cleaning)
+    several = {settings["fields"][1]: 0}
+    dropped = _fill(spool, notes, facts["sources"], wanted, cleaning, several)
+    if any(several.values()):
+        say(f"{sum(several.values()):,} rows have several targets; the first of each is taken")
     say(f"selecting from {len(spool) // 2:,} pairs, {spool.n_bytes / 1e6:.1f} MB")
     chosen = select_pairs(spool, near=settings["near_duplicates"], folder=out.parent)
     say(f"training a tokeniser of {settings['vocab_size']:,} entries")
@@ -126,6 +131,7 @@ def _prepare(
         **facts,
         "pairs_read": len(spool) // 2 + sum(dropped.values()),
         "dropped": dict(sorted(dropped.items())),
+        "several_targets": sum(several.values()),
         "duplicates": chosen.duplicates,
         "border_exact": chosen.border_exact,
         "border_near": chosen.border_near,
@@ -148,11 +154,16 @@ def _opened(out: Path, sources: list[str], settings: dict[str, Any]) -> PairCorp
 
 
 def _fill(
-    spool: Spool, notes: Spool, sources: list[str], fields: list[str], cleaning: Cleaning
+    spool: Spool,
+    notes: Spool,
+    sources: list[str],
+    fields: list[str],
+    cleaning: Cleaning,
+    several: dict[str, int],
 ) -> Counter[str]:
     """Clean both sides of each row into the spool; reasons of what was dropped."""
     dropped: Counter[str] = Counter()
-    for _, texts in read_rows(sources, fields):
+    for _, texts in read_rows(sources, fields, several):
         source, target = (cleaning.clean(text).strip() for text in texts[:2])
         reason = "blank" if not (source and target) else None
         reason = reason or cleaning.objection(source) or cleaning.objection(target)

@@ -30,6 +30,7 @@ def summary(manifest: Mapping[str, Any]) -> str:
         ("", f"{manifest['border_exact']:,} with the target of a validation pair"),
         ("", nearly),
         ("", f"{manifest['too_long']:,} too long"),
+        *[("", f"further targets of {n:,} rows") for n in [manifest.get("several_targets")] if n],
         *[("", f"{n:,} by the filter {name}") for name, n in manifest["dropped"].items()],
     ]
     return "\n".join(f"{name:<16} {shortened(text)}" for name, text in rows if text)

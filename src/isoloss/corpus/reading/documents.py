@@ -9,7 +9,7 @@ from pathlib import Path
 
 from isoloss.corpus.reading.compressed import COMPRESSED_SUFFIXES, text_parts, text_suffix
 from isoloss.corpus.reading.hub import hub_rows, is_hub
-from isoloss.corpus.reading.tables import TABLE_SUFFIXES, Row, table_rows
+from isoloss.corpus.reading.tables import TABLE_SUFFIXES, Row, Several, table_rows
 from isoloss.errors import DataError, NotFoundError
 
 STANDARD_LIBRARY = "stdlib"
@@ -60,18 +60,26 @@ def read_documents(
                 yield from _read_file(path, text_field)
 
 
-def read_rows(sources: Sequence[str | Path], fields: Sequence[str]) -> Iterator[Row]:
+def read_rows(
+    sources: Sequence[str | Path], fields: Sequence[str], several: Several | None = None
+) -> Iterator[Row]:
     """Several fields of every row of tables and data sets: what pairs are made of.
+
+    Args:
+        sources: as `read_documents`, tables and data sets alone.
+        fields: their names; dots lead into nested fields.
+        several: fields whose lists hold alternatives, as references are: their first is taken,
+            and the rows that have more are counted in it.
 
     Raises:
         NotFoundError, DataError: as `read_documents`; also a file that is no table.
     """
     for source in sources:
         if is_hub(source):
-            yield from hub_rows(source, fields)
+            yield from hub_rows(source, fields, several)
             continue
         for path in text_files(Path(source), only=TABLE_SUFFIXES):
-            yield from table_rows(path, fields)
+            yield from table_rows(path, fields, several)
 
 
 def standard_library_documents() -> Iterator[Document]:

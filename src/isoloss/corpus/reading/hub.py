@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isoloss.corpus.reading.tables import Row, row_texts
+from isoloss.corpus.reading.tables import Row, Several, row_texts
 from isoloss.errors import DataError, EnvironmentProblem, NotFoundError, UsageError
 
 SCHEME = "hf:/"
@@ -31,41 +31,58 @@ def is_hub(source: str | Path) -> bool:
 def hub_source(source: str | Path) -> HubSource:
     """The parts of `hf://owner/name[/config][:split]`; the split is `train` when left out.
 
-    A local folder of data files is named by its absolute path: `hf:///folder:validation`.
+    A local folder in the layout of a data set is named by its absolute path:
+    `hf:///folder:validation`, or `hf:///folder/config:validation` where its README.md names
+    configurations.
 
     >>> hub_source("hf://wikimedia/wikipedia/20231101.en:train")
     HubSource(path='wikimedia/wikipedia', config='20231101.en', split='train')
 
     Raises:
-        UsageError: no owner and name.
+        UsageError: no owner and name, or `@` before a split.
+        NotFoundError: no such folder.
     """
     rest = str(source).removeprefix(SCHEME).removeprefix("/")
     rest, _, split = rest.partition(":")
-    local = rest if rest.startswith("/") else f"/{rest}"
-    if Path(local).is_dir():
-        return HubSource(path=local, config=None, split=split or "train")
-    parts = [part for part in rest.split("/") if part]
+    local = Path(rest if rest.startswith("/") else f"/{rest}")
+    split = split or "train"
+    if local.is_dir():
+        return HubSource(path=str(local), config=None, split=split)
+    if (local.parent / "README.md").is_file():
+        return HubSource(path=str(local.parent), config=local.name, split=split)
     if rest.startswith("/"):
         raise NotFoundError(f"{source}: no such folder", hint="Give hf://owner/name, or a folder.")
-    if len(parts) not in (2, 3):
+    parts = [part for part in rest.split("/") if part]
+    if len(parts) not in (2, 3) or "@" in f"{rest}{split}":
         raise UsageError(
             f"{source}: expected hf://owner/name, perhaps with /config and :split",
             hint="For example: hf://wikimedia/wikipedia/20231101.en:train",
         )
     config = parts[2] if len(parts) == 3 else None
-    return HubSource(path="/".join(parts[:2]), config=config, split=split or "train")
+    return HubSource(path="/".join(parts[:2]), config=config, split=split)
 
 
-def hub_rows(source: str | Path, fields: Sequence[str]) -> Iterator[Row]:
+def hub_rows(
+    source: str | Path, fields: Sequence[str], several: Several | None = None
+) -> Iterator[Row]:
+    """The texts of the fields of a data set's rows; `fields` and `several` as `row_texts`.
+
+    Raises:
+        EnvironmentProblem, NotFoundError, DataError: as `whole_rows`; also no such field.
+    """
+    for number, row in enumerate(whole_rows(source), start=1):
+        yield f"{source}:{number}", row_texts(row, fields, f"{source}, row {number}", several)
+
+
+def whole_rows(source: str | Path) -> Iterator[dict[str, Any]]:
     """The rows of a data set, streamed; nothing of it is run as code.
 
     Raises:
         EnvironmentProblem: `datasets` is missing, or the hub cannot be reached.
         NotFoundError: no such data set, configuration or split.
-        DataError: no such field, or broken data.
+        DataError: broken data.
     """
-    wanted = hub_source(source)
-    iterator = iter(_stream(wanted, str(source)))
+    iterator = iter(_stream(hub_source(source), str(source)))
     number = 0
     while True:
         try:
@@ -78,7 +95,7 @@ def hub_rows(source: str | Path, fields: Sequence[str]) -> Iterator[Row]:
                 hint="Try again; if it stays, the data set is damaged.",
             ) from error
         number += 1
-        yield f"{source}:{number}", row_texts(row, fields, f"{source}, row {number}")
+        yield dict(row)
 
 
 def _stream(wanted: HubSource, source: str) -> Any:

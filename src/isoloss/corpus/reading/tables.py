@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,49 +17,118 @@ LARGEST_CELL = 1 << 30
 Row = tuple[str, tuple[str, ...]]
 """Where a row is (`file:row`), and the texts of the fields that were asked for."""
 
+Several = dict[str, int]
+"""Fields whose lists hold alternatives, such as references, each with the rows that have several.
+The first one is taken, and the rows are counted while they are read."""
 
-def table_rows(path: Path, fields: Sequence[str]) -> Iterator[Row]:
+
+def table_rows(path: Path, fields: Sequence[str], several: Several | None = None) -> Iterator[Row]:
     """The rows of a table.
 
     Args:
         path: `.jsonl`, `.csv` or `.tsv` (each may be compressed), or `.parquet`.
         fields: names. In `.csv` and `.tsv` a number means the column (from 1), and a table whose
-            fields are all numbers has no line of names. `.tsv` knows no quotes.
+            fields are all numbers has no line of names. `.tsv` knows no quotes. In `.jsonl` and
+            `.parquet` dots lead into nested fields, as in `translation.en`.
+        several: as `row_texts`.
 
     Raises:
         DataError: a broken table, no such field, or a field without text.
     """
     kind = text_suffix(path)
     if kind == ".parquet":
-        yield from _parquet(path, fields)
+        yield from _parquet(path, fields, several)
     elif kind == ".jsonl":
-        yield from _jsonl(path, fields)
+        yield from _jsonl(path, fields, several)
     else:
         yield from _separated(path, fields, kind)
 
 
-def row_texts(row: Any, fields: Sequence[str], place: str) -> tuple[str, ...]:
-    """The texts of the fields of one JSON-like row.
+def row_texts(
+    row: Any, fields: Sequence[str], place: str, several: Several | None = None
+) -> tuple[str, ...]:
+    """The texts of the fields of one JSON-like row; a list of texts is joined by spaces.
+
+    Args:
+        row: as JSON has it.
+        fields: names; dots lead into nested fields.
+        place: of the row, for messages.
+        several: fields whose lists hold alternatives: their first is taken, and counted.
 
     Raises:
         DataError: no such field, no text in it, or text that UTF-8 cannot hold.
+
+    >>> row_texts({"source": ["One.", "Two."], "to": {"zh": "一"}}, ["source", "to.zh"], "row 1")
+    ('One. Two.', '一')
     """
     found = []
     for field in fields:
-        text = row.get(field) if isinstance(row, dict) else None
-        if not isinstance(text, str):
-            keys = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
-            raise DataError(
-                f"{place}: no text in field {field!r}; found {keys}",
-                hint="Name the field with --text-field.",
-            )
-        if not _is_unicode(text):
+        value = field_value(row, field)
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            if several is not None and field in several:
+                several[field] += len(value) > 1
+                value = value[:1]
+            value = " ".join(value)
+        if not isinstance(value, str):
+            raise _no_text(row, field, value, place)
+        if not _is_unicode(value):
             raise DataError(
                 f"{place}: half of a surrogate pair (\\ud800 to \\udfff) is no text",
                 hint="Write the character itself, or both halves of the pair.",
             )
-        found.append(text)
+        found.append(value)
     return tuple(found)
+
+
+def field_value(row: Any, field: str) -> Any:
+    """The value of a field by its name, else by names of nested fields with dots between them.
+
+    None where there is none.
+
+    >>> field_value({"translation": {"en": "yes"}}, "translation.en")
+    'yes'
+    """
+    if not isinstance(row, Mapping):
+        return None
+    if field in row:
+        return row[field]
+    for end in (place for place, letter in enumerate(field) if letter == "."):
+        found = field_value(row.get(field[:end]), field[end + 1 :])
+        if found is not None:
+            return found
+    return None
+
+
+def field_names(row: Mapping[str, Any]) -> list[str]:
+    """Names that `field_value` takes, the nested ones with their dots.
+
+    >>> field_names({"id": 1, "translation": {"en": "yes", "fr": "oui"}})
+    ['id', 'translation.en', 'translation.fr']
+    """
+    names: list[str] = []
+    for name, value in row.items():
+        inner = field_names(value) if isinstance(value, Mapping) else []
+        names += [f"{name}.{one}" for one in inner] or [str(name)]
+    return names
+
+
+def _no_text(row: Any, field: str, value: Any, place: str) -> DataError:
+    if not isinstance(row, Mapping):
+        said = f"no text in field {field!r}; found {type(row).__name__}"
+    elif value is None and field not in row:
+        keys = ", ".join(field_names(row))
+        said = f"no text in field {field!r}; found {keys[:300]}"
+    elif isinstance(value, list):
+        odd = next(part for part in value if not isinstance(part, str))
+        said = f"field {field!r} holds a list with {type(odd).__name__}, not texts"
+    else:
+        said = f"field {field!r} holds {type(value).__name__}, not text"
+    inner = field_names(value) if isinstance(value, Mapping) else []
+    nested = f" Nested: {', '.join(f'{field}.{name}' for name in inner[:6])}." if inner else ""
+    return DataError(
+        f"{place}: {said}",
+        hint=f"Name the field with --text-field, or those of pairs with --fields.{nested}",
+    )
 
 
 def _is_unicode(text: str) -> bool:
@@ -71,7 +140,7 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _jsonl(path: Path, fields: Sequence[str]) -> Iterator[Row]:
+def _jsonl(path: Path, fields: Sequence[str], several: Several | None) -> Iterator[Row]:
     for number, line in lines(path):
         if not line.strip():
             continue
@@ -82,7 +151,7 @@ def _jsonl(path: Path, fields: Sequence[str]) -> Iterator[Row]:
                 f"{path}, line {number}: not JSON ({getattr(error, 'msg', error)})",
                 hint="A .jsonl file has one JSON object a line.",
             ) from error
-        yield f"{path}:{number}", row_texts(row, fields, f"{path}, line {number}")
+        yield f"{path}:{number}", row_texts(row, fields, f"{path}, line {number}", several)
 
 
 def _separated(path: Path, fields: Sequence[str], kind: str) -> Iterator[Row]:
@@ -135,28 +204,20 @@ def _columns(header: list[str], fields: Sequence[str], path: Path) -> list[int]:
     return places
 
 
-def _parquet(path: Path, fields: Sequence[str]) -> Iterator[Row]:
+def _parquet(path: Path, fields: Sequence[str], several: Several | None) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            for field in fields:
-                if field not in names:
-                    raise DataError(
-                        f"{path}: no column {field!r}; found {', '.join(names)}",
-                        hint="Name the column with --text-field.",
-                    )
+            columns = [_parquet_column(field, names, path) for field in fields]
             row = 0
-            for part in file.iter_batches(batch_size=1024, columns=list(fields)):
-                columns = [part.column(field).to_pylist() for field in fields]
-                for texts in zip(*columns, strict=True):
+            for part in file.iter_batches(batch_size=1024, columns=sorted(set(columns))):
+                for values in part.to_pylist():
                     row += 1
-                    yield (
-                        f"{path}:{row}",
-                        tuple(_text(t, f, path, row) for t, f in zip(texts, fields, strict=True)),
-                    )
+                    texts = row_texts(values, fields, f"{path}, row {row}", several)
+                    yield f"{path}:{row}", texts
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path}: not a Parquet file, or it is cut short ({error})",
@@ -164,10 +225,13 @@ def _parquet(path: Path, fields: Sequence[str]) -> Iterator[Row]:
         ) from error
 
 
-def _text(value: Any, field: str, path: Path, row: int) -> str:
-    if not isinstance(value, str):
+def _parquet_column(field: str, names: Sequence[str], path: Path) -> str:
+    """The column of a field: of its name, or the one that its nested name begins with."""
+    begins = [field, *(field[:end] for end, letter in enumerate(field) if letter == ".")]
+    found = next((begin for begin in begins if begin in names), None)
+    if found is None:
         raise DataError(
-            f"{path}, row {row}: column {field!r} holds {type(value).__name__}, not text",
-            hint="Name another column with --text-field.",
+            f"{path}: no column {field!r}; found {', '.join(names)}",
+            hint="Name the column with --text-field, or those of pairs with --fields.",
         )
-    return value
+    return found
