@@ -177,10 +177,73 @@ except MemoryError:
     assert 20 < int(outcome.stdout) <= 128
 
 
-def test_shared_memory_cannot_be_made(run: Run):
-    outcome = run("import ctypes; assert ctypes.CDLL(None).shmget(0, 2**20, 0o1600) == -1")
-    if outcome.level.startswith("bubblewrap"):
-        pytest.skip("bubblewrap leaves System V shared memory as it is")
+def test_processes_together_get_what_one_may(run: Run, name: str, named: Callable, gone: Callable):
+    """Each of them stays below the limit, and all of them do not."""
+    code = """
+import os, time
+for _ in range(3):
+    if os.fork() == 0:
+        kept = b"x" * (48 * 2**20)
+        time.sleep(60)
+time.sleep(60)
+"""
+    outcome = run(named(name) + code, memory_bytes=128 * 2**20, seconds=20)
+    assert (outcome.status, outcome.kind) == ("memory", "memory"), outcome.summary()
+    assert outcome.seconds < 15
+    assert gone(name)
+
+
+def test_processes_without_output_are_watched_too(
+    run: Run, name: str, named: Callable, gone: Callable
+):
+    code = """
+import os, time
+os.closerange(0, 64)
+for _ in range(3):
+    if os.fork() == 0:
+        kept = b"x" * (48 * 2**20)
+        time.sleep(60)
+time.sleep(60)
+"""
+    outcome = run(named(name) + code, memory_bytes=128 * 2**20, seconds=20)
+    assert outcome.status in ("memory", "failed"), outcome.summary()
+    assert outcome.seconds < 15
+    assert gone(name)
+
+
+def test_memory_that_processes_share_counts_once(run: Run):
+    outcome = run(
+        """
+import os, time
+kept = b"x" * (60 * 2**20)
+for _ in range(3):
+    if os.fork() == 0:
+        time.sleep(0.5)
+        os._exit(0)
+for _ in range(3):
+    os.wait()
+""",
+        memory_bytes=128 * 2**20,
+        seconds=20,
+    )
+    assert outcome.passed, outcome.summary()
+
+
+def test_memory_that_no_process_is_seen_to_hold_cannot_be_made(run: Run):
+    outcome = run("""
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+calls = {
+    "memfd_create": (b"x", 0),
+    "shmget": (0, 2**20, 0o1600),
+    "semget": (0, 1, 0o1600),
+    "msgget": (0, 0o1600),
+}
+for name, arguments in calls.items():
+    assert getattr(libc, name)(*arguments) == -1, name
+    assert ctypes.get_errno() == errno.EPERM, name
+assert os.system("exec true") == 0
+""")
     assert outcome.passed, outcome.summary()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from isoloss.errors import EnvironmentProblem
-from isoloss.tasks.isolation import Limits, levels, run_isolated, running
-from isoloss.tasks.isolation.levels import BUBBLEWRAP, USER_NAMESPACE, Level
+from isoloss.tasks.isolation import Limits, _launch, levels, run_isolated, running
+from isoloss.tasks.isolation._memory import family, holds_more
+from isoloss.tasks.isolation.levels import BUBBLEWRAP, OTHER_USER, USER_NAMESPACE, Level
 
 OTHER = 12345
 
@@ -49,6 +51,14 @@ def test_refused_where_it_cannot_be_set_up(monkeypatch: pytest.MonkeyPatch):
         run_isolated("pass")
 
 
+def test_a_jail_that_is_never_ready_is_no_failure_of_the_program(monkeypatch: pytest.MonkeyPatch):
+    slow = Level("slow", (), lambda *_: ["sleep", "30"])
+    monkeypatch.setattr(running, "_level", lambda: slow)
+    with pytest.raises(EnvironmentProblem, match="slow had not begun the program") as caught:
+        run_isolated("pass", limits=Limits(seconds=0.1))
+    assert "seconds" in caught.value.hint
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root has no limit on processes")
 def test_user_namespace_of_root_is_refused(monkeypatch: pytest.MonkeyPatch):
     use(monkeypatch, USER_NAMESPACE)
@@ -83,6 +93,44 @@ def test_another_user_without_privileges(monkeypatch: pytest.MonkeyPatch, level:
     assert run_isolated("import os\nwhile True: os.fork()").kind == "BlockingIOError"
     assert run_isolated("import os; os._exit(0)").status == "failed"
     assert run_isolated("while True: pass", limits=Limits(cpu_seconds=1)).status == "timeout"
+
+
+def test_bubblewrap_comes_first_for_whoever_is_not_root(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "getuid", lambda: OTHER)
+    assert levels.levels_here() == (BUBBLEWRAP, USER_NAMESPACE)
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    assert levels.levels_here() == (OTHER_USER, BUBBLEWRAP, USER_NAMESPACE)
+
+
+def test_refused_where_memory_is_not_seen(monkeypatch: pytest.MonkeyPatch):
+    if os.getuid() != 0 or OTHER_USER.missing():
+        pytest.skip("only root can become another user")
+    use(monkeypatch, OTHER_USER)
+    monkeypatch.setattr(_launch, "holds_more", lambda process, limit: False)
+    monkeypatch.setattr(running, "_SPENDS", running._SPENDS.replace("60)", "1)"))
+    with pytest.raises(EnvironmentProblem, match="the memory of its processes is not seen"):
+        run_isolated("pass")
+
+
+def test_memory_of_a_process_and_its_children():
+    code = """
+import subprocess, sys
+kept = b"x" * (30 * 2**20)
+child = "kept = b'x' * (40 * 2**20); print(flush=True); input()"
+with subprocess.Popen([sys.executable, "-c", child]):
+    pass
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # both hold it
+        assert len(family(process.pid)) == 2
+        assert holds_more(process.pid, 69 * 2**20)
+        assert not holds_more(process.pid, 130 * 2**20)
+        process.communicate(b"\n")
+    assert family(process.pid) == [process.pid]
+    assert not holds_more(process.pid, 1)
 
 
 def test_interpreter_is_the_one_outside_of_an_environment():

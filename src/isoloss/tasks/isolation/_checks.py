@@ -37,6 +37,11 @@ def mounts() -> bool:
     return ctypes.CDLL(None).mount(None, b"/", None, 0x1020, None) == 0  # MS_REMOUNT | MS_BIND
 
 
+def makes_lasting_memory() -> bool:
+    segment = ctypes.CDLL(None).shmget(0, 4096, 0o1600)
+    return segment != -1 or ctypes.CDLL(None).memfd_create(b"x", 0) != -1
+
+
 def forks(most: int) -> int:
     """Children that can be had; they end with the namespace."""
     for made in range(most):
@@ -61,4 +66,5 @@ def main(host_file: str, host_process: int, processes: int) -> None:
     refuse(not os.environ, "there is an environment")
     refuse(not mounts(), "the root can be made writable")
     refuse(not makes_user_namespace(), "user namespaces can be made inside")
+    refuse(not makes_lasting_memory(), "memory can be made that nobody is seen to hold")
     refuse(forks(processes + 4) < processes + 4, "the limit on processes does not hold")

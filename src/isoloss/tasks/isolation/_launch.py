@@ -12,12 +12,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from isoloss.tasks.isolation._memory import holds_more
+
 TIMEOUT = "timeout"
 OUTPUT = "output"
+MEMORY = "memory"
 _CHUNK = 65536
 _TAIL = 4096
 _REPORT = 1024
 _EXIT_SECONDS = 2.0
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,7 @@ def launch(
     path: str,
     seconds: float,
     output_bytes: int,
+    memory_bytes: int,
 ) -> Launched:
     """Run a command to its end.
 
@@ -48,6 +53,7 @@ def launch(
         path: the whole of its environment.
         seconds: until it is killed (`stopped` is `timeout`).
         output_bytes: of stdout or stderr until it is killed (`stopped` is `output`).
+        memory_bytes: held by all its processes together until it is killed (`memory`).
     """
     began = time.monotonic()
     reading, writing = os.pipe()
@@ -75,10 +81,10 @@ def launch(
                     process.stdout: _TAIL,
                     process.stderr: _TAIL,
                 }
-                ends, stopped = _read(pipes, began + seconds, output_bytes)
+                watch = _Watch(process.pid, memory_bytes)
+                ends, stopped = _read(pipes, began + seconds, output_bytes, watch)
                 if not stopped:
-                    with suppress(subprocess.TimeoutExpired):
-                        process.wait(_EXIT_SECONDS)
+                    stopped = _wait(process, watch)
             finally:
                 process.kill()  # what it started goes with it
     return Launched(
@@ -91,7 +97,24 @@ def launch(
     )
 
 
-def _read(pipes: dict[Any, int], deadline: float, output_bytes: int) -> tuple[list[bytes], str]:
+class _Watch:
+    """Looks now and then whether processes hold too much."""
+
+    def __init__(self, process: int, memory_bytes: int) -> None:
+        self._process, self._memory_bytes = process, memory_bytes
+        self._next = time.monotonic() + _LOOK_SECONDS
+
+    def sees_too_much(self) -> bool:
+        if time.monotonic() < self._next:
+            return False
+        too_much = holds_more(self._process, self._memory_bytes)
+        self._next = time.monotonic() + _LOOK_SECONDS
+        return too_much
+
+
+def _read(
+    pipes: dict[Any, int], deadline: float, output_bytes: int, watch: _Watch
+) -> tuple[list[bytes], str]:
     """What pipes say until all are closed: of each the end, of the report the beginning."""
     ends = dict.fromkeys(pipes, b"")
     sizes = dict.fromkeys(pipes, 0)
@@ -102,7 +125,7 @@ def _read(pipes: dict[Any, int], deadline: float, output_bytes: int) -> tuple[li
             waiting.register(pipe, selectors.EVENT_READ)
         while waiting.get_map() and not stopped:
             left = deadline - time.monotonic()
-            for key, _ in waiting.select(max(0.0, left)):
+            for key, _ in waiting.select(max(0.0, min(left, _LOOK_SECONDS))):
                 pipe: Any = key.fileobj
                 chunk = pipe.read(_CHUNK)
                 if not chunk:
@@ -115,7 +138,21 @@ def _read(pipes: dict[Any, int], deadline: float, output_bytes: int) -> tuple[li
                 stopped = OUTPUT
             elif left <= 0:
                 stopped = TIMEOUT
+            elif watch.sees_too_much():
+                stopped = MEMORY
     return list(ends.values()), stopped
+
+
+def _wait(process: subprocess.Popen[bytes], watch: _Watch) -> str:
+    """Give a command whose pipes are closed a moment to end; why it must be ended."""
+    end = time.monotonic() + _EXIT_SECONDS
+    while time.monotonic() < end:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_LOOK_SECONDS)
+            return ""
+        if watch.sees_too_much():
+            return MEMORY
+    return ""
 
 
 def _as_shells_say(code: int) -> int:

@@ -27,7 +27,8 @@ class Level:
     """A way to isolate a program.
 
     Attributes:
-        name: as results record it.
+        name: as results record it. `watched_memory` says that the memory of all processes
+            together is bound by looking at it, which is weaker than a control group.
         needs: programs that must be on the machine.
         command: (folder to mount on, limits, what to run) → a command line.
     """
@@ -45,11 +46,11 @@ def levels_here() -> tuple[Level, ...]:
     """The ways to try for whoever runs this, strongest first.
 
     Root drops to another user, whom the limit on processes binds: it does not bind root, nor a
-    user namespace of root's. Whoever is not root, or root of a namespace only, makes a new user
-    namespace. Bubblewrap comes last, because it leaves System V shared memory, which no limit
-    binds; it is allowed to make user namespaces on systems that forbid them to other programs.
+    user namespace of root's. Whoever is not root, or root of a namespace only, takes bubblewrap,
+    which is also allowed to make user namespaces on systems that forbid them to other programs;
+    without it, util-linux makes the same namespaces.
     """
-    return (OTHER_USER,) * (os.getuid() == 0) + (USER_NAMESPACE, BUBBLEWRAP)
+    return (OTHER_USER,) * (os.getuid() == 0) + (BUBBLEWRAP, USER_NAMESPACE)
 
 
 def interpreter() -> tuple[Path, Path]:
@@ -133,6 +134,8 @@ def _unused_id() -> int:
 
 
 _UTILITIES = ("unshare", "setpriv", "prlimit", "pivot_root", "mount", "umount", "chroot", "timeout")
-OTHER_USER = Level("namespaces+other_user", _UTILITIES, _other_user)
-USER_NAMESPACE = Level("namespaces+user_namespace", _UTILITIES, _user_namespace)
-BUBBLEWRAP = Level("bubblewrap+user_namespace", ("bwrap", "prlimit", "timeout"), _bubblewrap)
+OTHER_USER = Level("namespaces+other_user+watched_memory", _UTILITIES, _other_user)
+USER_NAMESPACE = Level("namespaces+user_namespace+watched_memory", _UTILITIES, _user_namespace)
+BUBBLEWRAP = Level(
+    "bubblewrap+user_namespace+watched_memory", ("bwrap", "prlimit", "timeout"), _bubblewrap
+)

@@ -14,7 +14,8 @@ class Limits:
     Args:
         seconds: of wall clock, setting up included.
         cpu_seconds: of processor, for each process.
-        memory_bytes: of address space, for each process.
+        memory_bytes: of address space, for each process; and of what all processes together
+            hold, which is looked at some twenty times a second.
         processes: processes and threads at a time, the program's own included.
         file_bytes: of each file.
         folder_bytes: of all files in the folder where it may write (memory too: it is no disk).

@@ -14,8 +14,8 @@ class Outcome:
 
     Attributes:
         status: `passed` (it reached its end), `failed` (an exception, or it left before its
-            end), `timeout` (wall clock or processor), `memory`, `output` (it wrote too much),
-            `killed` (a signal).
+            end), `timeout` (wall clock or processor), `memory` (a process wanted too much, or all
+            of them together held it), `output` (it wrote too much), `killed` (a signal).
         kind: what happened, in a word: the exception's name, the signal's name,
             `exited before its end`, or the status.
         exit_code: of the program; above 128 where a signal ended it.

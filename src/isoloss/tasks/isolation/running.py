@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from isoloss.errors import EnvironmentProblem
-from isoloss.tasks.isolation._launch import TIMEOUT, Launched, launch
+from isoloss.tasks.isolation._launch import MEMORY, TIMEOUT, Launched, launch
 from isoloss.tasks.isolation.levels import PATH, Level, interpreter, levels_here
 from isoloss.tasks.isolation.limits import Limits
 from isoloss.tasks.isolation.outcome import PASSED, Outcome
@@ -18,6 +18,16 @@ from isoloss.tasks.isolation.outcome import PASSED, Outcome
 _INSIDE = Path(__file__).with_name("_inside.py")
 _CHECKS = Path(__file__).with_name("_checks.py")
 EARLY = "exited before its end"
+_SPENDS = """
+import os, time
+for _ in range(3):
+    if os.fork() == 0:
+        kept = b"x" * (48 * 2**20)
+        time.sleep(60)
+time.sleep(60)
+"""
+"""Three of its processes hold less than the limit, each for itself, and more together."""
+_SPENDS_MEMORY = 128 * 2**20
 
 
 def run_isolated(code: str, *, limits: Limits | None = None) -> Outcome:
@@ -73,16 +83,19 @@ def _probed() -> tuple[Level | None, tuple[str, ...]]:
 
 
 def _failure(level: Level) -> str:
-    """What `_checks.py` finds wrong inside; empty where nothing is."""
+    """What `_checks.py` finds wrong inside, or that memory is not seen; empty where all is well."""
     limits = Limits()
-    with tempfile.NamedTemporaryFile() as host_file:
-        call = f"main({host_file.name!r}, {os.getpid()}, {limits.processes})"
-        try:
+    try:
+        with tempfile.NamedTemporaryFile() as host_file:
+            call = f"main({host_file.name!r}, {os.getpid()}, {limits.processes})"
             outcome = _run(level, f"{_CHECKS.read_text('utf-8')}\n{call}\n", limits)
-        except EnvironmentProblem as error:
-            return error.message
+        if outcome.passed:
+            spent = _run(level, _SPENDS, Limits(memory_bytes=_SPENDS_MEMORY))
+            return "" if spent.status == MEMORY else "the memory of its processes is not seen"
+    except EnvironmentProblem as error:
+        return error.message
     lines = outcome.stderr.strip().splitlines()
-    return "" if outcome.passed else (lines[-1] if lines else outcome.kind)
+    return lines[-1] if lines else outcome.kind
 
 
 def _run(level: Level, code: str, limits: Limits) -> Outcome:
@@ -99,6 +112,7 @@ def _run(level: Level, code: str, limits: Limits) -> Outcome:
                 path=PATH,
                 seconds=limits.seconds,
                 output_bytes=limits.output_bytes,
+                memory_bytes=limits.memory_bytes,
             )
         except OSError as error:
             raise EnvironmentProblem(f"a program cannot be started: {error}") from error
@@ -133,7 +147,7 @@ def _ended(launched: Launched, token: str, level: Level) -> tuple[str, str]:
         return PASSED, PASSED
     if word == "failed":
         kind = rest if rest.isidentifier() and len(rest) < 80 else "exception"
-        return ("memory" if kind == "MemoryError" else "failed"), kind
+        return (MEMORY if kind == "MemoryError" else "failed"), kind
     number = launched.exit_code - 128
     if number == signal.SIGXCPU:
         return TIMEOUT, "SIGXCPU"
