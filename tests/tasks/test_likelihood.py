@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from isoloss.errors import DataError, UsageError
+from isoloss.errors import UsageError
 from isoloss.tasks import OpenModel
-from isoloss.tasks.choices import Choices
 from isoloss.tasks.likelihood import continuations, rolling_log_probs
 from isoloss.tasks.perplexity import Perplexity
 
@@ -100,54 +99,3 @@ def test_perplexity_per_token_word_and_byte(opened_random: Make) -> None:
 def test_an_encoder_has_no_perplexity(opened_random: Make) -> None:
     with pytest.raises(UsageError, match="perplexity needs a model of kind decoder"):
         Perplexity().evaluate(opened_random("encoder"), [{"text": "a", "place": "x"}])
-
-
-def question(**values: Any) -> dict[str, Any]:
-    return {"place": "file, row 1", "question": "what is it?", **values}
-
-
-def test_choices_by_three_normalisations(opened_random: Make) -> None:
-    opened = opened_random("llama")
-    asked = question(choices=["a", "a long answer", "zz"], answer=1)
-    result = Choices().evaluate(opened, [asked])
-    (one,) = result.outputs
-    context = "what is it?\nAnswer:"
-    wanted = [
-        c.total for c in continuations(opened, [(context, " " + t) for t in asked["choices"]])
-    ]
-    assert one["log_probs"] == pytest.approx(wanted)
-    shares = torch.tensor(wanted, dtype=torch.float64).softmax(0)
-    assert result.metrics["acc"].value == float(int(shares.argmax()) == 1)
-    by_byte = [total / len(text) for total, text in zip(wanted, asked["choices"], strict=True)]
-    assert result.metrics["acc_norm"].value == float(by_byte.index(max(by_byte)) == 1)
-    assert result.metrics["answer_nats"].value == pytest.approx(-wanted[1])
-    truth = torch.tensor([0.0, 1.0, 0.0])
-    assert result.metrics["brier"].value == pytest.approx(float(((shares - truth) ** 2).sum()))
-    assert result.notes == ("guessing gives acc 0.3333",)
-
-
-@pytest.mark.parametrize(
-    ("answer", "choices", "number"),
-    [
-        (1, ["x", "y"], 1),
-        ("B", ["x", "y"], 1),
-        ("y", ["x", "y"], 1),
-        ("0", ["x", "y"], 0),
-        (True, None, 0),
-        (False, None, 1),
-        ("no", None, 1),
-        ("Yes", None, 0),
-    ],
-)
-def test_answers_by_number_letter_text_and_truth(
-    opened_random: Make, answer: Any, choices: Any, number: int
-) -> None:
-    given = question(answer=answer) | ({} if choices is None else {"choices": choices})
-    result = Choices().evaluate(opened_random("llama"), [given])
-    assert result.outputs[0]["answer"] == number
-
-
-@pytest.mark.parametrize("answer", [2, -1, "C", "neither", None, 1.5])
-def test_an_answer_that_is_no_choice(opened_random: Make, answer: Any) -> None:
-    with pytest.raises(DataError, match=r"row 1: the answer .* is none of the 2 choices"):
-        Choices().evaluate(opened_random("llama"), [question(answer=answer, choices=["x", "y"])])

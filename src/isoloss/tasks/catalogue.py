@@ -10,7 +10,10 @@ from isoloss.tasks.task import Task
 
 TASKS: dict[str, str] = {
     "perplexity": "isoloss.tasks.perplexity:Perplexity",
+    "generation": "isoloss.tasks.text_generation:TextGeneration",
     "choices": "isoloss.tasks.choices:Choices",
+    "cloze": "isoloss.tasks.cloze:Cloze",
+    "last-word": "isoloss.tasks.cloze:LastWord",
     "code": "isoloss.tasks.code_generation:Code",
     "question-answering": "isoloss.tasks.answers:Answers",
     "extractive-qa": "isoloss.tasks.extractive:Extractive",
