@@ -140,6 +140,32 @@ def test_tables_have_both_routes(scored: dict[str, Any]) -> None:
     assert status["TER", "directly"][-1] == "all 5 runs score 100"
 
 
+def test_page_and_summary_tell_how_the_law_did_on_other_studies(scored: dict[str, Any]) -> None:
+    tried = {
+        "law": "error_exponential", "formula": "eps - k*exp(-gamma*loss)", "rms": 1.25,
+        "mean_error": -0.5, "n_runs": 16, "n_outside": 2, "held_out_rms": 0.31, "runs": [],
+    }  # fmt: skip
+    check = {
+        "study": "news", "folder": "/b", "loss_unit": "bits_per_byte", "notes": ["other examples"],
+        "metrics": {"bleu": tried, "ter": {"reason": "not identified: all 5 runs score 100"}},
+    }  # fmt: skip
+    without = {"bleu": {"reason": "no run of the other study has both bleu and bits_per_byte"}}
+    scored["task"]["checks"] = [check, {**check, "folder": "/c", "metrics": without}]
+    line = "BLEU from the loss, on the runs of news (b): off by 1.25 (mean -0.5, 16 runs);"
+    page, summary = build_page(scored), summary_text(scored)
+    for text in (page, " ".join(summary.split())):
+        assert f"{line} across sizes of its own 0.31 held out" in text
+        assert "on the runs of news (c): not tried: no run of the other study has both" in text
+        assert "TER from the loss" not in text
+    assert max(map(len, summary.splitlines())) <= 80
+    cells = {row[0]: row for row in task_tables(scored)[2].rows[:2]}
+    assert cells["BLEU"][3:9] == ("bits per byte", "16", "2", "1.25", "-0.5", "0.31")
+    assert cells["TER"][-1] == "not identified: all 5 runs score 100"
+    assert "The law of the score on other studies" in page
+    tried["held_out_rms"] = None
+    assert "across sizes of its own none held out" in " ".join(summary_text(scored).split())
+
+
 def test_no_run_with_a_score(scored: dict[str, Any]) -> None:
     for metric in scored["task"]["metrics"].values():
         metric["points"], metric["means"] = [], []

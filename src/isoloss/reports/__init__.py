@@ -6,6 +6,17 @@ be made again from that file alone.
 
 from isoloss.reports.charts import figure_svg, figures
 from isoloss.reports.page import build_page, write_report
+from isoloss.reports.sample_page import build_sample_page, write_sample_page
 from isoloss.reports.summary import summary_text
+from isoloss.reports.task_document import read_task_document
 
-__all__ = ["build_page", "figure_svg", "figures", "summary_text", "write_report"]
+__all__ = [
+    "build_page",
+    "build_sample_page",
+    "figure_svg",
+    "figures",
+    "read_task_document",
+    "summary_text",
+    "write_report",
+    "write_sample_page",
+]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isoloss.reports._numbers import finite, level_text
+from isoloss.runs import usable
 
 Results = Mapping[str, Any]
 
@@ -54,11 +55,6 @@ def loss_unit(results: Results) -> str:
     """The unit that all runs share, with spaces."""
     units = {str(row.get("loss_unit") or "nats_per_token") for row in rows(results, "runs")}
     return units.pop().replace("_", " ") if len(units) == 1 else "nats per token"
-
-
-def usable(row: Mapping[str, Any]) -> bool:
-    """Whether a row of the run table may enter a fit."""
-    return str(row.get("status") or "ok") == "ok" and not row.get("reason")
 
 
 def ladder(results: Results) -> list[Run]:

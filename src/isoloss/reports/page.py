@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
 import json
-from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from isoloss._files import write_text_atomic
+from isoloss.reports._html import asset, escape, page_style, pairs_html, policy, table_html
 from isoloss.reports._numbers import (
     MISSING,
     count_text,
@@ -36,10 +33,10 @@ from isoloss.reports._reading import (
     part,
     verdict,
 )
-from isoloss.reports._theme import DARK, FONT, LIGHT, chart_config
+from isoloss.reports._theme import DARK, LIGHT, chart_config
 from isoloss.reports.charts import NAMES, Figure, drawings
-from isoloss.reports.tables import Table, tables
-from isoloss.reports.task_chart import score_verdict
+from isoloss.reports.tables import tables
+from isoloss.reports.task_chart import check_lines, score_verdict
 from isoloss.reports.task_tables import task_tables
 
 _NAMES = {
@@ -75,10 +72,10 @@ def build_page(results: Results) -> str:
     forbids everything else: nothing that a name in the results holds can run or be fetched.
     """
     shown = drawings(results)
-    style, script = _asset("page.css").replace("$FONT", FONT), _script()
-    return Template(_asset("page.html")).substitute(
-        title=_escape(_title(results)),
-        policy=_escape(_policy(style, script)),
+    style, script = page_style(), _script()
+    return Template(asset("page.html")).substitute(
+        title=escape(_title(results)),
+        policy=escape(policy(style, script)),
         style=style,
         header=_header(results),
         warnings=_warnings(results),
@@ -86,7 +83,7 @@ def build_page(results: Results) -> str:
             _figure(figure, conventions(results)) for figure in shown if figure.name in NAMES
         ),
         task=_task(results, shown),
-        tables="\n".join(_table(table, conventions(results)) for table in tables(results)),
+        tables="\n".join(table_html(table, conventions(results)) for table in tables(results)),
         definitions=_definitions(results),
         provenance=_provenance(results),
         data=_script_json(_chart_data(shown)),
@@ -94,33 +91,14 @@ def build_page(results: Results) -> str:
     )
 
 
-def _asset(name: str) -> str:
-    return resources.files("isoloss.reports").joinpath(name).read_text("utf-8")
-
-
-def _escape(value: Any) -> str:
-    return html.escape(str(value), quote=True)
-
-
 def _script() -> str:
     import vl_convert
 
     # Without a snippet the bundle leaves vegaEmbed on `window`; the stub misses the default.
     bundle = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue]
-    text = f"{bundle}\n{_asset('page.js')}"
+    text = f"{bundle}\n{asset('page.js')}"
     # Only inside a string could this stand in valid code, and there the two mean the same.
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-
-
-def _policy(style: str, script: str) -> str:
-    def source(text: str) -> str:
-        digest = hashlib.sha256(text.encode("utf-8")).digest()
-        return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-    return (
-        f"default-src 'none'; script-src {source(script)}; style-src {source(style)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
 
 
 def _script_json(value: Any) -> str:
@@ -162,14 +140,14 @@ def _header(results: Results) -> str:
         ("Error", percent_text(row.get("error_percent"))),
     ]
     cells = "".join(
-        f"<div><dt>{_escape(name)}</dt><dd>{_escape(value)}</dd></div>" for name, value in facts
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts
     )
     told = f"Not measured: {absent}" if absent else _sentence_of_verdict(results)
     return (
-        f"<h1>{_escape(_title(results))}</h1>\n"
+        f"<h1>{escape(_title(results))}</h1>\n"
         f'<section class="answer {tone}" aria-label="The answer">\n<dl class="facts">{cells}</dl>\n'
-        f'<p class="verdict">{_escape(told)}</p>\n'
-        + "".join(f"<p>{_escape(text)}</p>\n" for text in _lead(results))
+        f'<p class="verdict">{escape(told)}</p>\n'
+        + "".join(f"<p>{escape(text)}</p>\n" for text in _lead(results))
         + "</section>"
     )
 
@@ -225,7 +203,7 @@ def _warnings(results: Results) -> str:
     found = [str(text) for text in results.get("warnings") or []]
     if not found:
         return ""
-    items = "".join(f"<li>{_escape(text)}</li>" for text in found)
+    items = "".join(f"<li>{escape(text)}</li>" for text in found)
     return (
         '<section class="warnings" aria-label="Warnings">'
         f"<h2>Warnings</h2><ul>{items}</ul></section>"
@@ -233,51 +211,15 @@ def _warnings(results: Results) -> str:
 
 
 def _figure(figure: Figure, convention: str) -> str:
-    heading = f'<h3 id="figure-{figure.name}">{_escape(figure.title)}</h3>'
+    heading = f'<h3 id="figure-{figure.name}">{escape(figure.title)}</h3>'
     if figure.spec is None:
-        return f'<div class="absent">{heading}<p>Not drawn: {_escape(figure.reason)}</p></div>'
+        return f'<div class="absent">{heading}<p>Not drawn: {escape(figure.reason)}</p></div>'
     return (
         f"{heading}\n<figure>\n"
         f'<div class="chart" id="chart-{figure.name}" role="img" '
-        f'aria-label="{_escape(figure.description)}"></div>\n'
-        f"<figcaption>{_escape(figure.caption)}"
-        f'<span class="convention">{_escape(convention)}</span></figcaption>\n</figure>'
-    )
-
-
-def _table(table: Table, convention: str) -> str:
-    heading = f'<h3 id="{table.name}">{_escape(table.title)}</h3>'
-    if not table.rows:
-        return f'<div class="absent">{heading}<p>Empty: {_escape(table.reason)}</p></div>'
-    numeric = [name.endswith("#") for name in table.columns]
-    head = "".join(
-        f'<th scope="col"{_number(flag)}>{_escape(name.removesuffix("#"))}</th>'
-        for name, flag in zip(table.columns, numeric, strict=True)
-    )
-    body = "\n".join(_row(cells, numeric) for cells in table.rows)
-    return (
-        f"{heading}\n"
-        f'<div class="scroll" tabindex="0" role="region" aria-labelledby="{table.name}">\n'
-        f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>\n"
-        f'<p class="caption">{_escape(table.caption)}'
-        f'<span class="convention">{_escape(convention)}</span></p>'
-    )
-
-
-def _number(flag: bool) -> str:
-    return ' class="number"' if flag else ""
-
-
-def _kind(cell: str, flag: bool) -> str:
-    return ' class="long"' if len(cell) > 32 and not flag else _number(flag)
-
-
-def _row(cells: tuple[str, ...], numeric: list[bool]) -> str:
-    first, *others = (
-        f"{_kind(cell, flag)}>{_escape(cell)}" for cell, flag in zip(cells, numeric, strict=True)
-    )
-    return (
-        f'<tr><th scope="row"{first}</th>' + "".join(f"<td{cell}</td>" for cell in others) + "</tr>"
+        f'aria-label="{escape(figure.description)}"></div>\n'
+        f"<figcaption>{escape(figure.caption)}"
+        f'<span class="convention">{escape(convention)}</span></figcaption>\n</figure>'
     )
 
 
@@ -287,25 +229,26 @@ def _task(results: Results, shown: tuple[Figure, ...]) -> str:
     if not task:
         return ""
     found = part(task, "verification")
-    items = "".join(f"<li>{_escape(score_verdict(results, name))}</li>" for name in found)
-    notes = "".join(f"<p>{_escape(note)}</p>" for note in task.get("notes") or ())
+    told = [*(score_verdict(results, name) for name in found), *check_lines(results)]
+    items = "".join(f"<li>{escape(line)}</li>" for line in told)
+    notes = "".join(f"<p>{escape(note)}</p>" for note in task.get("notes") or ())
     figures = "\n".join(_figure(f, convention) for f in shown if f.name not in NAMES)
     return (
         '<section aria-labelledby="task">\n<h2 id="task">How the task scales</h2>\n'
-        f"<p>{_escape(task.get('name'))}, {count_text(task.get('n_examples'))} held-out examples,"
-        f" every run scored on the same. {_escape(task.get('sentence') or '')}</p>\n"
+        f"<p>{escape(task.get('name'))}, {count_text(task.get('n_examples'))} held-out examples,"
+        f" every run scored on the same. {escape(task.get('sentence') or '')}</p>\n"
         f"<ul>{items}</ul>\n{notes}\n{figures}\n"
-        + "\n".join(_table(table, convention) for table in task_tables(results))
+        + "\n".join(table_html(table, convention) for table in task_tables(results))
         + "\n</section>"
     )
 
 
 def _definitions(results: Results) -> str:
     items = "".join(
-        f"<dt>{_escape(str(name).replace('_', ' '))}</dt><dd>{_escape(text)}</dd>"
+        f"<dt>{escape(str(name).replace('_', ' '))}</dt><dd>{escape(text)}</dd>"
         for name, text in part(results, "definitions").items()
     )
-    return f"<p>{_escape(conventions(results))}</p><dl>{items}</dl>"
+    return f"<p>{escape(conventions(results))}</p><dl>{items}</dl>"
 
 
 def _provenance(results: Results) -> str:
@@ -325,7 +268,7 @@ def _provenance(results: Results) -> str:
         ),
         ("Files", part(results, "paths")),
     )
-    return "\n".join(_pairs(title, pairs) for title, pairs in groups if pairs)
+    return "\n".join(pairs_html(title, pairs) for title, pairs in groups if pairs)
 
 
 def _noise(results: Results) -> str:
@@ -335,23 +278,3 @@ def _noise(results: Results) -> str:
         return f"not measured: {noise.get('reason') or 'no rung was repeated'}"
     freedom = noise.get("degrees_of_freedom")
     return f"{spread:.2f}% of the loss (standard deviation, {freedom} degrees of freedom)"
-
-
-def _pairs(title: str, pairs: Any) -> str:
-    items = "".join(
-        f'<tr><th scope="row">{_escape(name)}</th><td>{_escape(_plain(value))}</td></tr>'
-        for name, value in pairs.items()
-    )
-    return f'<h3>{_escape(title)}</h3><table class="pairs"><tbody>{items}</tbody></table>'
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return MISSING
-    if isinstance(value, (list, tuple)):
-        return ", ".join(str(item) for item in value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return str(value)

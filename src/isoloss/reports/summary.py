@@ -130,7 +130,7 @@ def _law(results: Results) -> list[str]:
 
 def _task(results: Results) -> list[str]:
     """How the task scales; nothing for a study without one."""
-    from isoloss.reports.task_chart import score_verdict
+    from isoloss.reports.task_chart import check_lines, score_verdict
 
     task = part(results, "task")
     if not task:
@@ -138,6 +138,7 @@ def _task(results: Results) -> list[str]:
     lines = wrapped(f"How {task.get('name')} scales ({task.get('n_examples')} held-out examples):")
     for name in part(task, "verification"):
         lines += _bullet(score_verdict(results, name))
+    lines += [line for told in check_lines(results) for line in _bullet(told)]
     return [*lines, *wrapped(str(task.get("sentence") or "")), ""]
 
 

@@ -18,7 +18,8 @@ from isoloss.reports._numbers import (
     power_text,
     short_text,
 )
-from isoloss.reports._reading import Results, baseline_of, level, n_convention, part, rows, usable
+from isoloss.reports._reading import Results, baseline_of, level, n_convention, part, rows
+from isoloss.runs import usable
 
 
 @dataclass(frozen=True, kw_only=True)

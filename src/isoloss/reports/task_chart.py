@@ -7,6 +7,7 @@ answer rose all along (arXiv:2304.15004); so the two are never drawn apart.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from isoloss.reports._numbers import finite, general_text, interval_text
@@ -45,6 +46,31 @@ def score_verdict(results: Results, name: str) -> str:
         return f"{told}, not measured"
     side = {True: ", inside", False: ", outside", None: ""}[row.get("inside")]
     return f"{told}, measured {general_text(row['measured'])}{side}"
+
+
+def tried_study(check: Mapping[str, Any]) -> str:
+    """A study that a law was tried on: its name and the name of its folder."""
+    return f"{check['study']} ({PurePath(check['folder']).name})"
+
+
+def check_lines(results: Results) -> list[str]:
+    """How the law from loss to score did on each other study, a sentence for each that is known."""
+    task, lines = part(results, "task"), list[str]()
+    for check in task.get("checks") or ():
+        for name, told in check["metrics"].items():
+            about = f"{metric_text(name)} from the loss, on the runs of {tried_study(check)}"
+            if not part(part(task, "chain"), name).get("law"):
+                continue
+            if told.get("rms") is None:
+                lines.append(f"{about}: not tried: {told.get('reason')}")
+                continue
+            held = finite(told.get("held_out_rms"))
+            across = "none held out" if held is None else f"{general_text(held)} held out"
+            lines.append(
+                f"{about}: off by {general_text(told['rms'])} (mean {told['mean_error']:+.3g},"
+                f" {told['n_runs']} runs); across sizes of its own {across}"
+            )
+    return lines
 
 
 def _score(results: Results) -> Figure:

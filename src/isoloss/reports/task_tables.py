@@ -8,14 +8,18 @@ from typing import Any
 from isoloss.reports._numbers import MISSING, finite, general_text, interval_text, level_text
 from isoloss.reports._reading import Results, part
 from isoloss.reports.tables import Table
-from isoloss.reports.task_chart import metric_text
+from isoloss.reports.task_chart import metric_text, tried_study
 
 ROUTES = {"chain": "by way of the loss", "direct": "directly"}
 
 
 def task_tables(results: Results) -> tuple[Table, ...]:
     """The tables of the task; none for a study without one."""
-    return (_scores(results), _laws(results)) if part(results, "task") else ()
+    task = part(results, "task")
+    if not task:
+        return ()
+    checks = (_checks(results),) if task.get("checks") else ()
+    return (_scores(results), _laws(results), *checks)
 
 
 def _scores(results: Results) -> Table:
@@ -53,6 +57,45 @@ def _scores(results: Results) -> Table:
         columns=tuple(columns.split("|")),
         rows=tuple(cells),
         reason="" if cells else "No score was predicted.",
+    )
+
+
+def _checks(results: Results) -> Table:
+    cells: list[tuple[str, ...]] = []
+    for check in part(results, "task")["checks"]:
+        for name, told in check["metrics"].items():
+            law = f"{told['law']}, {told['formula']}" if told.get("law") else MISSING
+            outside = told.get("n_outside")
+            cells.append(
+                (
+                    metric_text(name),
+                    tried_study(check),
+                    law,
+                    str(check["loss_unit"]).replace("_", " "),
+                    str(told.get("n_runs") or MISSING),
+                    MISSING if outside is None else str(outside),
+                    general_text(told.get("rms")),
+                    _signed(told.get("mean_error")),
+                    general_text(told.get("held_out_rms")),
+                    str(told.get("reason") or "; ".join(check.get("notes") or ())),
+                )
+            )
+    columns = (
+        "Score|Tried on|Law of the loss|Loss|Runs#|Outside#|Error#|Mean error#|Across sizes#|Note"
+    )
+    caption = (
+        "The step from loss to score, fitted to this study's runs and given the losses that the"
+        " runs of other studies measured: root mean square and mean of predicted less measured, in"
+        " units of the score; runs whose loss lies outside of this study's; and the error of the"
+        " same step on this study's own largest runs when it had not seen them."
+    )
+    return Table(
+        name="task-checks",
+        title="The law of the score on other studies",
+        caption=caption,
+        columns=tuple(columns.split("|")),
+        rows=tuple(cells),
+        reason="" if cells else "No law was tried.",
     )
 
 
