@@ -260,7 +260,7 @@ def test_completions_for_every_problem(count: list[list[str]], tmp_path: Path):
 def test_options_are_checked():
     with pytest.raises(UsageError, match="one and the same"):
         Code(samples=5)
-    with pytest.raises(UsageError, match="workers must be positive"):
+    with pytest.raises(UsageError, match="workers must be a whole number"):
         Code(workers=0)
 
 

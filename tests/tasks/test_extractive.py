@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import random
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from isoloss.corpus.tokenizers import make_tokenizer
 from isoloss.errors import DataError, UsageError
+from isoloss.models.span_head import SpanModel
 from isoloss.tasks import OpenModel, task_class
 from isoloss.tasks._marked_answers import marked_answers
 from isoloss.tasks._question_windows import (
@@ -24,7 +27,7 @@ from isoloss.tasks._question_windows import (
     tokens_with_places,
     windows_of,
 )
-from isoloss.tasks.extractive import Extractive, best_span
+from isoloss.tasks.extractive import Extractive, best_span, span_model
 from isoloss.tasks.squad import f1
 
 ENGLISH = "The tower, built in 1889, is 330 metres tall. It stands in Paris. Many people visit it."
@@ -151,6 +154,59 @@ def test_the_best_constant_is_the_best() -> None:
     assert task.baseline("nearest-sentence", asked) == ["Many people visit it."]
     with pytest.raises(UsageError, match="no baseline 'copy'"):
         task.baseline("copy", rows)
+    none = [example(answers=[], is_impossible=True) for _ in range(4)]
+    assert task.baseline("best-constant", [*rows, *none]) == [""] * 9
+    found = task.score([""] * 9, [*rows, *none], model="b").metrics["f1"].value
+    assert found == pytest.approx(4 / 9)
+
+
+@pytest.fixture
+def headed(opened_random: Callable[..., OpenModel]) -> OpenModel:
+    """An encoder of random weights with a random head for spans."""
+    opened = opened_random("bert")
+    model: Any = opened.model
+    with torch.no_grad():
+        headed = SpanModel(model, seed=0)
+        headed.head.weight.mul_(50)
+    return dataclasses.replace(opened, model=cast("Any", headed.eval()))
+
+
+def test_no_answer_where_position_0_is_likelier(headed: OpenModel) -> None:
+    """The one window's best span has log-odds; a threshold on either side of them decides."""
+    row = example(context="the tower of stone", question="which", answers=["tower"])
+    (window,) = windows_of(Extractive().framing(headed), "which", str(row["context"]))
+    with torch.inference_mode():
+        scores = headed.model(torch.tensor([window.ids]))[0]
+    odds, start, end = best_span(scores, window, 30)
+    text = "the tower of stone"[start:end].strip()
+    assert text
+    model = span_model(headed)
+    for least, wanted in ((odds - 1e-3, text), (odds + 1e-3, ""), (None, text)):
+        task = Extractive(null_below=least)
+        assert task.answer(model, headed, [row])[0] == [wanted]
+        assert ("null_below" in task.made([row])) == (least is not None)
+    mixed = [row, {**row, "answers": [], "is_impossible": True}]
+    plain = Extractive().evaluate(headed, mixed)
+    assert [one["output"] for one in plain.outputs] == [text if odds >= 0 else ""] * 2
+    assert "null_below:0|squad-2" in plain.signature
+    kept = Extractive(null_below=-math.inf).evaluate(headed, mixed)
+    assert [one["output"] for one in kept.outputs] == [text] * 2
+
+
+def test_places_that_do_not_match_are_told(headed: OpenModel) -> None:
+    wrong = example(place="f.jsonl, row 9", answers=[{"text": "1889", "answer_start": 3}])
+    rows = [example(), wrong, example(answers=["1889"])]
+    told = "1 of 3 examples have an answer that is not where answer_start says, the first f.jsonl,"
+    short = [{**row, "context": row["context"][:30]} for row in rows]
+    notes = Extractive().evaluate(headed, short).notes
+    assert [note for note in notes if note.startswith(told)]
+    assert not Extractive().score(["x", "y"], [rows[0], rows[2]], model="m").notes
+
+
+def test_a_question_without_an_answer_has_no_place() -> None:
+    assert marked_answers(example(answers=[], is_impossible=True)) == []
+    with pytest.raises(DataError, match="is_impossible is true, and there are answers"):
+        marked_answers(example(is_impossible=True))
 
 
 def test_mistakes(opened_random: Callable[..., OpenModel], tmp_path: Path) -> None:
@@ -166,5 +222,5 @@ def test_mistakes(opened_random: Callable[..., OpenModel], tmp_path: Path) -> No
         Extractive().evaluate(encoder, [])
     with pytest.raises(UsageError, match="exceeds the model's context"):
         Extractive(window_tokens=999).framing(encoder)
-    with pytest.raises(UsageError, match="stride must be positive"):
+    with pytest.raises(UsageError, match="stride must be a whole number of at least 1"):
         Extractive(stride=0)

@@ -79,6 +79,23 @@ def test_the_p_value_is_near_that_of_the_t_test() -> None:
     assert found.p_value == pytest.approx(stats.ttest_rel(second, first).pvalue, abs=0.03)
 
 
+def test_resamples_without_a_value_count_on_neither_side() -> None:
+    """Two rows of forty have a value: an eighth of the resamples draw neither, and have none."""
+    first, second = np.zeros((40, 2)), np.zeros((40, 2))
+    first[:2, 1] = second[:2, 1] = 1
+    second[:2, 0] = -1, 3
+    found = compare_scores(ACCURACY, first, second, resamples=8000)
+    drawn = stats.multinomial(40, [1 / 40, 1 / 40, 38 / 40])
+    counts = [(a, b) for a in range(41) for b in range(41 - a) if a + b]
+    shares = {(a, b): float(drawn.pmf([a, b, 40 - a - b])) for a, b in counts}
+    below = sum(share for (a, b), share in shares.items() if 3 * b - a <= 0)
+    assert found.p_value == pytest.approx(2 * below / sum(shares.values()), abs=0.04)
+    none = compare_scores(ACCURACY, np.zeros((40, 2)), np.zeros((40, 2)))
+    assert math.isnan(none.p_value)
+    assert none.to_dict()["p_value"] is None
+    assert none.difference.reason == "most resamples give no finite value"
+
+
 def test_unequal_counts_cannot_be_paired() -> None:
     with pytest.raises(UsageError, match="3 and 2 examples cannot be paired"):
         compare_scores(ACCURACY, mean_statistics([1, 0, 1]), mean_statistics([1, 0]))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isoloss.cli._answer import Answer
-from isoloss.errors import NotFoundError, UsageError
+from isoloss.errors import UsageError
 
 if TYPE_CHECKING:
-    from isoloss.tasks import Metric, Task, TaskResult
+    from isoloss.tasks import Comparison, Metric, Task, TaskResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,7 @@ class Asked:
     device: str
     level: float
     seed: int
+    train: tuple[str, ...] = ()
 
 
 def listed() -> Answer:
@@ -105,13 +106,13 @@ def told(
         compared = compare_results(other, result, metrics, seed=asked.seed)
         document["compared_with"] = {
             "model": other.model,
+            "made": other.made,
             "metrics": [one.to_dict() for one in compared],
         }
-        text += f"\n\nagainst {other.model}, on the same examples:\n" + "\n".join(
-            f"  {one.metric:<16} {one.first:.4g} -> {one.second:.4g}: {one.difference.value:+.4g}"
-            f" [{one.difference.low:+.4g}, {one.difference.high:+.4g}], p = {one.p_value:.3g}"
-            for one in compared
-        )
+        text += f"\n\nagainst {other.model}, on the same examples:\n"
+        if other.made != result.made:
+            text += f"  made differently: {other.made or 'unknown'} -> {result.made or 'unknown'}\n"
+        text += "\n".join(map(_compared, compared))
     if asked.output is not None:
         result.save(asked.output)
         document["paths"] = {"result": str(asked.output)}
@@ -119,15 +120,31 @@ def told(
     return Answer(document=document, text=text)
 
 
+def _compared(one: Comparison) -> str:
+    """One line of a comparison."""
+    difference = one.difference
+    line = f"  {one.metric:<16} {one.first:.4g} -> {one.second:.4g}: {difference.value:+.4g}"
+    if difference.low != difference.low:
+        return f"{line}, no interval: {difference.reason}"
+    return f"{line} [{difference.low:+.4g}, {difference.high:+.4g}], p = {one.p_value:.3g}"
+
+
 def _result(task: Task, asked: Asked) -> TaskResult:
     """Of a model, of saved texts, or of a baseline: one of the three."""
     from isoloss.cli._inputs import model_folder
     from isoloss.tasks import ScoresTexts, open_model
+    from isoloss.tasks.given_texts import read_texts
+    from isoloss.tasks.task import baseline_result
 
     given = [x for x in (asked.model, asked.predictions, asked.baseline) if x is not None]
     if len(given) != 1:
         raise UsageError(
             f"{len(given)} of MODEL, --predictions and --baseline are given", hint="Give one."
+        )
+    if asked.train and asked.baseline is None:
+        raise UsageError(
+            "--train is what a baseline learns from, and no --baseline is given",
+            hint="Name one, as in --baseline memory, or leave --train out.",
         )
     examples = task.read(asked.data, asked.columns, asked.limit)
     if asked.model is not None:
@@ -139,22 +156,16 @@ def _result(task: Task, asked: Asked) -> TaskResult:
             hint="Give a model.",
         )
     if asked.predictions is not None:
-        return task.score(_lines(asked.predictions), examples, model=str(asked.predictions))
+        return task.score(read_texts(asked.predictions), examples, model=str(asked.predictions))
     assert asked.baseline is not None
-    texts = task.baseline(asked.baseline, examples)
-    return task.score(texts, examples, model=f"baseline {asked.baseline}")
+    train = task.read(asked.train, asked.columns) if asked.train else ()
+    return baseline_result(task, asked.baseline, examples, train)
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError as error:
-        raise NotFoundError(f"{path}: no such file", hint="Check the path.") from error
-    return text.removesuffix("\n").split("\n")
-
-
-def typed_options(kind: type[Task], options: Mapping[str, str]) -> dict[str, Any]:
-    """Options of the command line as what the task's own defaults are.
+def typed_options(
+    kind: type[Task], options: Mapping[str, str], flag: str = "--set"
+) -> dict[str, Any]:
+    """Options of the command line, given by a flag, as what the task's own defaults are.
 
     Raises:
         UsageError: a number or a truth value was expected.
@@ -163,11 +174,11 @@ def typed_options(kind: type[Task], options: Mapping[str, str]) -> dict[str, Any
     typed: dict[str, Any] = {}
     for name, text in options.items():
         field = known.get(name)
-        typed[name] = text if field is None else _value(name, text, str(field.type))
+        typed[name] = text if field is None else _value(name, text, str(field.type), flag)
     return typed
 
 
-def _value(name: str, text: str, kind: str) -> Any:
+def _value(name: str, text: str, kind: str, flag: str) -> Any:
     if text.lower() in ("none", "") and "None" in kind:
         return None
     try:
@@ -179,7 +190,7 @@ def _value(name: str, text: str, kind: str) -> Any:
             return float(text)
     except (KeyError, ValueError) as error:
         wanted = kind.split(" ")[0].split("|")[0]
-        raise UsageError(f"--set {name} expects {wanted}, found {text!r}") from error
+        raise UsageError(f"{flag} {name} expects {wanted}, found {text!r}") from error
     if kind.startswith("tuple"):
         return tuple(part.encode().decode("unicode_escape") for part in text.split(",") if part)
     return text.replace("\\n", "\n")

@@ -53,10 +53,19 @@ def command(
     ] = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Score these texts, a line each, instead of a model."),
+        typer.Option(
+            metavar="FILE",
+            help="Score these texts instead of a model: a line each, or .jsonl with a text a line.",
+        ),
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(help="Score a baseline of the task instead of a model.")
+    ] = None,
+    train: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="With --baseline memory: pairs to look translations up in."
+        ),
     ] = None,
     against: Annotated[
         Path | None,
@@ -65,6 +74,14 @@ def command(
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="RESULT", help="Save the result, examples too."),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STORE",
+            help="Add metric_NAME, _low and _high to the row of the model's run in this store; made"
+            " if missing.",
+        ),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Show every task and its options.")] = (
         False
@@ -88,22 +105,26 @@ def command(
         options["allow_code_execution"] = "true"
     if batch_rows is not None:
         options["batch_rows"] = str(batch_rows)
-    return evaluated(
-        Asked(
-            model=model,
-            task=task,
-            harness=tuple(harness or ()),
-            include_path=include_path,
-            data=tuple(data or ()),
-            columns=pairs(map_, "--map"),
-            options=options,
-            limit=limit,
-            predictions=predictions,
-            baseline=baseline,
-            against=against,
-            output=output,
-            device=device,
-            level=level,
-            seed=seed,
-        )
+    asked = Asked(
+        model=model,
+        task=task,
+        harness=tuple(harness or ()),
+        include_path=include_path,
+        data=tuple(data or ()),
+        columns=pairs(map_, "--map"),
+        options=options,
+        limit=limit,
+        predictions=predictions,
+        baseline=baseline,
+        train=tuple(train or ()),
+        against=against,
+        output=output,
+        device=device,
+        level=level,
+        seed=seed,
     )
+    if store is None:
+        return evaluated(asked)
+    from isoloss.cli._score_rows import recorded
+
+    return recorded(asked, store)

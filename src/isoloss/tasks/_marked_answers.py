@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from isoloss.errors import DataError
+from isoloss.tasks.answers import reference_answers, unanswerable
 from isoloss.tasks.examples import Row, text_of
 
 Marked = tuple[str, int]
@@ -13,7 +14,7 @@ Marked = tuple[str, int]
 
 
 def marked_answers(example: Row) -> list[Marked]:
-    """The answers of an example that say where they stand, each once.
+    """The answers of an example that say where they stand, each once; none of an unanswerable one.
 
     Read are SQuAD's list of `{text, answer_start}` and the two lists `{"text": [...],
     "answer_start": [...]}` that the hub makes of it.
@@ -22,6 +23,9 @@ def marked_answers(example: Row) -> list[Marked]:
         DataError: an answer without a place, or that does not stand there.
     """
     context, place = text_of(example["context"], example["place"]), example["place"]
+    if unanswerable(example):
+        reference_answers(example)
+        return []
     found: dict[Marked, None] = {}
     for number, (text, start) in enumerate(_given(example["answers"], place), start=1):
         where = f"{place}, answer {number}"
@@ -35,6 +39,24 @@ def marked_answers(example: Row) -> list[Marked]:
         _check(text, start, context, where)
         found[text, start] = None
     return list(found)
+
+
+def misplaced(example: Row) -> bool:
+    """Whether an answer of an example says that it stands where it does not.
+
+    Answers that say no place are let through.
+    """
+    if unanswerable(example):
+        return False
+    context = str(example["context"])
+    try:
+        given = _given(example["answers"], example["place"])
+    except DataError:  # a text alone
+        return False
+    return any(
+        isinstance(text, str) and isinstance(start, int) and not _stands(text, start, context)
+        for text, start in given
+    )
 
 
 def _given(answers: Any, place: str) -> list[tuple[Any, Any]]:
@@ -54,11 +76,15 @@ def _given(answers: Any, place: str) -> list[tuple[Any, Any]]:
 
 
 def _check(text: str, start: int, context: str, where: str) -> None:
-    there = context[start : start + len(text)] if start >= 0 else ""
-    if there == text:
+    if _stands(text, start, context):
         return
+    there = context[start : start + len(text)] if start >= 0 else ""
     standing = context.find(text)
     hint = f"The text has it at {standing}." if standing >= 0 else "The text does not have it."
     raise DataError(
         f"{where}: expected {text!r:.60} at character {start}, found {there!r:.60}", hint=hint
     )
+
+
+def _stands(text: str, start: int, context: str) -> bool:
+    return start >= 0 and context.startswith(text, start)

@@ -1,6 +1,7 @@
 """A question with windows of its text, as an encoder reads them, and answers as token spans.
 
-A row is `begin question separator window separator`. Windows overlap, so that an answer lies
+A row is `begin question separator window separator`, in RoBERTa's models with two separators after
+the question. Windows overlap, so that an answer lies
 whole in one of them. Texts in scripts without spaces are cut into single letters first, so that
 an answer can begin and end at any of them.
 """
@@ -19,8 +20,6 @@ Offsets = list[tuple[int, int]]
 _LETTER = UNSPACED_LETTER.pattern
 _PIECES = re.compile(f"{_LETTER}|(?:(?!{_LETTER}).)+", re.DOTALL)
 _BEGINS = ("[CLS]", "<s>")
-_SPECIALS = 3
-"""Begin, and a separator after question and window."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +32,7 @@ class Framing:
         length: most tokens of a row.
         stride: tokens between the beginnings of two windows; half a window when None.
         max_question: most tokens of a question; its end is cut.
+        between: separators after the question.
     """
 
     tokenizer: Any
@@ -41,6 +41,7 @@ class Framing:
     length: int
     stride: int | None = None
     max_question: int = 64
+    between: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,13 @@ class Window:
 
 
 def framing_of(
-    tokenizer: Any, *, end: int, length: int, stride: int | None, max_question: int
+    tokenizer: Any,
+    *,
+    end: int,
+    length: int,
+    stride: int | None,
+    max_question: int,
+    between: int = 1,
 ) -> Framing:
     """The framing of a model: its own `[CLS]` or `<s>`, else the end of text at both places."""
     begins = (tokenizer.token_to_id(name) for name in _BEGINS)
@@ -71,6 +78,7 @@ def framing_of(
         length=length,
         stride=stride,
         max_question=max_question,
+        between=between,
     )
 
 
@@ -94,7 +102,8 @@ def windows_of(framing: Framing, question: str, context: str) -> list[Window]:
     """
     asked, _ = tokens_with_places(framing.tokenizer, question)
     asked = asked[: framing.max_question]
-    room = framing.length - len(asked) - _SPECIALS
+    before = [framing.begin, *asked, *[framing.separator] * framing.between]
+    room = framing.length - len(before) - 1  # a separator follows the window too
     if room < 1:
         raise UsageError(
             f"rows of {framing.length:,} tokens have no room beside a question of {len(asked):,}",
@@ -102,7 +111,6 @@ def windows_of(framing: Framing, question: str, context: str) -> list[Window]:
         )
     step = min(framing.stride or max(1, room // 2), room)
     ids, offsets = tokens_with_places(framing.tokenizer, context)
-    before = [framing.begin, *asked, framing.separator]
     windows: list[Window] = []
     for at in range(0, len(ids), step):
         part = slice(at, at + room)

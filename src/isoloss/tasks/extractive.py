@@ -2,12 +2,14 @@
 
 The answer is the likeliest span of the text: over all windows, the largest sum of the scores of
 its first and its last token, less those of position 0, which stands for "not in this window".
+Where questions may have no answer, that difference decides (arXiv:1810.04805, §4.3).
 
 Shape suffixes: B rows, T positions.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,21 +20,25 @@ from torch import Tensor
 
 from isoloss.errors import DataError, UsageError
 from isoloss.models.span_head import SpanModel
+from isoloss.tasks._marked_answers import misplaced
 from isoloss.tasks._question_windows import Framing, Window, framing_of, windows_of
 from isoloss.tasks.answers import (
     ANSWER_METRICS,
     QUESTION_FIELDS,
     reference_answers,
     score_answers,
+    unanswerable,
 )
+from isoloss.tasks.conventions import separators_between
 from isoloss.tasks.examples import Row, text_of
+from isoloss.tasks.hub_models import HubSpans
 from isoloss.tasks.languages import by_characters, character_tokens, check_language
 from isoloss.tasks.metric import Metric
 from isoloss.tasks.opening import CHECKPOINT, OpenModel
-from isoloss.tasks.results import TaskResult
+from isoloss.tasks.results import GIVEN, TaskResult
 from isoloss.tasks.squad import answer_tokens, f1
 from isoloss.tasks.summarisation import sentences
-from isoloss.tasks.task import Task, check_counts
+from isoloss.tasks.task import Task, check_counted, check_counts, check_untrained, no_baseline
 from isoloss.training import read_checkpoint
 
 _BLANKS = re.compile(r"\s+")
@@ -42,6 +48,9 @@ _BLANKS = re.compile(r"\s+")
 class Extractive(Task):
     """An answer that is cut from the text.
 
+    A question whose `is_impossible` is true, with an empty list of `answers`, has none in its
+    text (SQuAD 2): the empty answer is right.
+
     Args:
         max_answer_tokens: longest answer.
         max_question_tokens: of a longer question the end is cut.
@@ -49,6 +58,9 @@ class Extractive(Task):
         stride: tokens between the beginnings of two windows; half a window when None.
         language: of the answers (ISO 639-1); guessed from their letters when None. Scripts
             without spaces between words are compared by characters.
+        null_below: the answer is empty where the log-odds of the best span against position 0
+            are below this. When None the best span is always taken, unless some of the examples
+            are unanswerable: then it is 0, so that the likelier of the two is taken.
     """
 
     max_answer_tokens: int = 30
@@ -56,29 +68,38 @@ class Extractive(Task):
     window_tokens: int | None = None
     stride: int | None = None
     language: str | None = None
+    null_below: float | None = None
 
     name: ClassVar[str] = "extractive-qa"
     about: ClassVar[str] = "exact match and F1 of answers cut from a text"
     kinds: ClassVar[tuple[str, ...]] = ("encoder",)
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = QUESTION_FIELDS
+    optional: ClassVar[tuple[str, ...]] = ("is_impossible",)
     metrics: ClassVar[tuple[Metric, ...]] = ANSWER_METRICS
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_language(self.language)
-        for name in ("max_answer_tokens", "max_question_tokens", "window_tokens", "stride"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name} must be positive, found {value}")
+        check_counted(self, "max_answer_tokens", "max_question_tokens", "window_tokens", "stride")
+        if self.null_below is not None and math.isnan(self.null_below):
+            raise UsageError("null_below must be a number, found nan")
 
     def evaluate(self, opened: OpenModel, examples: Sequence[Row]) -> TaskResult:
         """Cut an answer to each question from its text and score it."""
         self.check(opened, examples)
+        for example in examples:
+            reference_answers(example)  # before the work, not after
         texts, cut = self.answer(span_model(opened), opened, examples)
         notes = (
             (f"{cut:,} questions were cut at {self.max_question_tokens:,} tokens",) if cut else ()
         )
         return self.score(
-            texts, examples, model=str(opened.folder), run_id=opened.run_id, notes=notes
+            texts,
+            examples,
+            model=str(opened.folder),
+            made=self.made(examples),
+            run_id=opened.run_id,
+            notes=notes,
         )
 
     def score(
@@ -87,11 +108,23 @@ class Extractive(Task):
         examples: Sequence[Row],
         *,
         model: str,
+        made: str = GIVEN,
         run_id: str = "",
         notes: tuple[str, ...] = (),
     ) -> TaskResult:
-        """Means over questions; questions of one text are drawn together for the intervals."""
+        """Means over questions; questions of one text are drawn together for the intervals.
+
+        Answers that do not stand where their examples say are counted in the notes: scores do
+        not depend on the places, training does.
+        """
         check_counts(texts, examples, self.name)
+        wrong = [example["place"] for example in examples if misplaced(example)]
+        if wrong:
+            notes = (
+                *notes,
+                f"{len(wrong):,} of {len(examples):,} examples have an answer that is not where"
+                f" answer_start says, the first {wrong[0]}; they are scored all the same",
+            )
         return score_answers(
             texts,
             [reference_answers(example) for example in examples],
@@ -100,19 +133,26 @@ class Extractive(Task):
             model=model,
             run_id=run_id,
             language=self.language,
-            signature=self.signature(),
+            made=made,
             level=self.level,
             seed=self.seed,
             notes=notes,
         )
 
-    def signature(self) -> str:
-        """How answers are found."""
+    def made(self, examples: Sequence[Row]) -> str:
+        """How answers are found, for the signature."""
         window = self.window_tokens or "context"
+        least = self._null_below(examples)
         return (
             f"best-span|max_tokens:{self.max_answer_tokens}|window:{window}"
             f"|stride:{self.stride or 'half'}"
+            + (f"|null_below:{least:g}" if least > -math.inf else "")
         )
+
+    def _null_below(self, examples: Sequence[Row]) -> float:
+        if self.null_below is not None:
+            return self.null_below
+        return 0.0 if any(map(unanswerable, examples)) else -math.inf
 
     def framing(self, opened: OpenModel) -> Framing:
         """How rows are put together for a model.
@@ -133,10 +173,14 @@ class Extractive(Task):
             length=length,
             stride=self.stride,
             max_question=self.max_question_tokens,
+            # What isoloss tunes has one, whatever its tokeniser adds.
+            between=separators_between(opened.tokenizer)
+            if isinstance(opened.model, HubSpans)
+            else 1,
         )
 
     def answer(
-        self, model: SpanModel, opened: OpenModel, examples: Sequence[Row]
+        self, model: SpanModel | HubSpans, opened: OpenModel, examples: Sequence[Row]
     ) -> tuple[list[str], int]:
         """The answer to each question, and how many questions were cut.
 
@@ -144,6 +188,7 @@ class Extractive(Task):
             DataError: an example without a text.
         """
         framing = self.framing(opened)
+        least = self._null_below(examples)
         rows: list[tuple[int, Window]] = []
         cut = 0
         for index, example in enumerate(examples):
@@ -160,9 +205,10 @@ class Extractive(Task):
                 if index not in best or value > best[index][0]:
                     context = str(examples[index]["context"])
                     best[index] = value, context[start:end].strip()
-        return [best[index][1] if index in best else "" for index in range(len(examples))], cut
+        found = [best.get(index, (-math.inf, "")) for index in range(len(examples))]
+        return [text if value >= least else "" for value, text in found], cut
 
-    def baseline(self, name: str, examples: Sequence[Row]) -> list[str]:
+    def baseline(self, name: str, examples: Sequence[Row], train: Sequence[Row] = ()) -> list[str]:
         """The answers of a baseline, one for each example.
 
         Raises:
@@ -170,10 +216,8 @@ class Extractive(Task):
         """
         known = self.baselines(examples)
         if name not in known:
-            raise UsageError(
-                f"the task {self.name} has no baseline {name!r}",
-                hint=f"It has: {', '.join(known)}.",
-            )
+            raise no_baseline(self, name, known)
+        check_untrained(name, train)
         return [known[name](example) for example in examples]
 
     def baselines(self, examples: Sequence[Row] = ()) -> Mapping[str, Callable[[Row], str]]:
@@ -197,26 +241,26 @@ class Extractive(Task):
         having: dict[str, set[int]] = {}
         for index, row in enumerate(references):
             for text in row:
-                for token in answer_tokens(text, characters=characters):
+                for token in answer_tokens(text, characters=characters) or [""]:
                     having.setdefault(token, set()).add(index)
 
         def total(text: str) -> float:
-            """Summed F1; only references with a token of the text have any."""
-            tokens = answer_tokens(text, characters=characters)
+            """Summed F1; only references with a token of the text, or none as it, have any."""
+            tokens = answer_tokens(text, characters=characters) or [""]
             rows = sorted({index for token in tokens for index in having[token]})
             return sum(f1(text, references[index], characters=characters) for index in rows)
 
         return max(dict.fromkeys(texts), key=total)
 
 
-def span_model(opened: OpenModel) -> SpanModel:
+def span_model(opened: OpenModel) -> SpanModel | HubSpans:
     """An opened encoder with its head for spans.
 
     Raises:
         UsageError: it has none.
     """
     model: Any = opened.model
-    if isinstance(model, SpanModel):
+    if isinstance(model, (SpanModel, HubSpans)):
         return model
     path = opened.folder / CHECKPOINT
     tensors = read_checkpoint(path)[1] if path.is_file() else {}
@@ -249,17 +293,19 @@ def best_span(scores_2T: Tensor, window: Window, longest: int) -> tuple[float, i
     return value, window.offsets[first][0], window.offsets[last][1]
 
 
-def _scores(model: SpanModel, opened: OpenModel, windows: Sequence[Window]) -> Tensor:
+def _scores(model: SpanModel | HubSpans, opened: OpenModel, windows: Sequence[Window]) -> Tensor:
     """Scores (B, 2, T) on the CPU."""
     longest = max(len(window.ids) for window in windows)
     tokens_BT = torch.full((len(windows), longest), opened.pad)
-    segments_BT = torch.zeros_like(tokens_BT)
+    segments_BT, types_BT = torch.zeros_like(tokens_BT), torch.zeros_like(tokens_BT)
     for row, window in enumerate(windows):
         tokens_BT[row, : len(window.ids)] = torch.tensor(window.ids)
         segments_BT[row, : len(window.ids)] = 1
+        types_BT[row, window.first : len(window.ids)] = 1
+    place = opened.device
+    types = {"types": types_BT.to(place)} if isinstance(model, HubSpans) else {}
     with torch.inference_mode():
-        place = opened.device
-        return model(tokens_BT.to(place), segments=segments_BT.to(place)).float().cpu()
+        return model(tokens_BT.to(place), segments=segments_BT.to(place), **types).float().cpu()
 
 
 def _asked(example: Row) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from isoloss.errors import UsageError
@@ -25,8 +26,12 @@ UNSPACED_LETTER = re.compile(
     "[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u0f00-\u0fff"
     "\U00020000-\U0003ffff]"
 )
+_KANA = re.compile("[\u3040-\u30ff]")
+_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _MANY = 0.3
-"""Share of such letters from which a text is taken to have no spaces between words."""
+"""Share of letters from which texts are taken to be of their script."""
+_SOME_KANA = 0.1
+"""Share from which texts in Han letters are Japanese; Chinese has none."""
 
 
 def check_language(code: str | None) -> str | None:
@@ -59,27 +64,68 @@ def by_characters(language: str | None, texts: Sequence[str]) -> bool:
     """
     if language is not None:
         return language in UNSPACED
-    letters = [letter for text in texts for letter in text if letter.isalpha()]
-    unspaced = sum(bool(UNSPACED_LETTER.match(letter)) for letter in letters)
-    return unspaced > _MANY * max(1, len(letters))
+    return _share(texts, UNSPACED_LETTER) > _MANY
+
+
+def unspaced_script(texts: Sequence[str]) -> str | None:
+    """The script of texts without spaces between words: `han`, `kana` (Japanese) or `other`.
+
+    >>> unspaced_script(["我会讲英语。"]), unspaced_script(["彼は学生です。"])
+    ('han', 'kana')
+    >>> unspaced_script(["ภาษาไทย"]), unspaced_script(["по-русски"])
+    ('other', None)
+    """
+    if not by_characters(None, texts):
+        return None
+    if _share(texts, _KANA) > _SOME_KANA:
+        return "kana"
+    return "han" if _share(texts, _HAN) > _MANY else "other"
+
+
+def mostly_latin(texts: Sequence[str]) -> bool:
+    """Whether most letters are Latin, with or without accents; so it is where there are none.
+
+    >>> mostly_latin(["Où est-il ?"]), mostly_latin(["Где он?"]), mostly_latin(["1889"])
+    (True, False, True)
+    """
+    letters = _letters(texts)
+    latin = sum(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
+    return len(letters) - latin <= _MANY * len(letters)
 
 
 def character_tokens(text: str) -> list[str]:
     """Each letter of an unspaced script alone, other words whole, punctuation left out.
 
+    Marks (vowel signs, tones, accents) stay with the letter before them.
+
     >>> character_tokens("在2008年, GPU 很快。")
     ['在', '2008', '年', 'gpu', '很', '快']
+    >>> character_tokens("हिन्दी में")
+    ['हिन्दी', 'में']
     """
     tokens: list[str] = []
-    word = ""
+    open_word = False  # whether the last token goes on with the next letter
+    attached = False  # whether a mark would stand right after a letter
     for letter in text.lower():
-        unspaced = bool(UNSPACED_LETTER.match(letter)) and letter.isalnum()
-        if letter.isalnum() and not unspaced:
-            word += letter
-            continue
-        if word:
-            tokens.append(word)
-            word = ""
-        if unspaced:
+        if attached and unicodedata.category(letter).startswith("M"):
+            tokens[-1] += letter
+        elif not letter.isalnum():
+            open_word = attached = False
+        elif UNSPACED_LETTER.match(letter):
             tokens.append(letter)
-    return [*tokens, word] if word else tokens
+            open_word, attached = False, True
+        elif open_word:
+            tokens[-1] += letter
+        else:
+            tokens.append(letter)
+            open_word = attached = True
+    return tokens
+
+
+def _letters(texts: Sequence[str]) -> list[str]:
+    return [letter for text in texts for letter in text if letter.isalpha()]
+
+
+def _share(texts: Sequence[str], pattern: re.Pattern[str]) -> float:
+    letters = _letters(texts)
+    return sum(bool(pattern.match(letter)) for letter in letters) / max(1, len(letters))

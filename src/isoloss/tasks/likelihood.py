@@ -51,7 +51,8 @@ def continuations(
 
     A decoder sees both as one text, split where the context ends: spaces at the end of a context
     count to the continuation, because tokenisers join them to the next word. An encoder-decoder
-    sees the context as its source. Contexts that are too long lose their beginning.
+    sees the context as its source, with the entries around it that its makers put there; a source
+    that is too long loses its end, a decoder's context its beginning.
 
     Raises:
         UsageError: an encoder, or an empty continuation, or one that is longer than the context
@@ -59,6 +60,21 @@ def continuations(
     """
     opened.require("decoder", "encoder_decoder", what="the likelihood of a continuation")
     rows = [encoded_pair(opened, context, text) for context, text in pairs]
+    return token_continuations(opened, rows, batch_rows=batch_rows)
+
+
+def token_continuations(
+    opened: OpenModel,
+    rows: Sequence[tuple[list[int], list[int]]],
+    *,
+    batch_rows: int = BATCH_ROWS,
+) -> list[Continuation]:
+    """As `continuations`, of tokens: those of each context, and those that follow it.
+
+    Raises:
+        UsageError: an encoder, or a continuation that is longer than the context of the model.
+    """
+    opened.require("decoder", "encoder_decoder", what="the likelihood of a continuation")
     order = sorted(range(len(rows)), key=lambda index: sum(map(len, rows[index])))
     found: dict[int, Continuation] = {}
     for first in range(0, len(order), batch_rows):
@@ -110,17 +126,18 @@ def _score(opened: OpenModel, rows: list[tuple[list[int], list[int]]]) -> list[C
 
 
 def _score_pairs(opened: OpenModel, rows: list[tuple[list[int], list[int]]]) -> list[Continuation]:
-    longest = opened.source_length - 1  # and the end of text, as sources end in training
+    longest = opened.source_room
     cuts = [max(0, len(before) - longest) for before, _ in rows]
-    sources = [[*before[:longest], opened.end] for before, _ in rows]
+    sources = [opened.source(before[:longest]) for before, _ in rows]
+    begun = [opened.start, *opened.conventions.target_before]
     for _, after in rows:
-        _refuse_long(len(after), opened.context_length)
+        _refuse_long(len(after), opened.context_length - len(begun) + 1)
     source, source_segments = padded(sources, opened.pad, left=False, device=opened.device)
-    given = [[opened.start, *after[:-1]] for _, after in rows]
+    given = [[*begun, *after[:-1]] for _, after in rows]
     target, segments = padded(given, opened.pad, left=False, device=opened.device)
     logits_BTV = pair_logits(opened, source, source_segments, target, segments)
     return [
-        _continuation(logits_BTV[row, : len(after)], after, cut)
+        _continuation(logits_BTV[row, len(begun) - 1 :][: len(after)], after, cut)
         for row, ((_, after), cut) in enumerate(zip(rows, cuts, strict=True))
     ]
 
@@ -190,7 +207,7 @@ def rolling_log_probs(
     """
     opened.require("decoder", what="perplexity")
     context = opened.context_length
-    step = stride or max(1, context // 2)
+    step = max(1, context // 2) if stride is None else stride
     if not 1 <= step <= context:
         raise UsageError(f"stride must lie in 1 to the context of {context:,}, found {step:,}")
     start = opened.end if opened.bos is None else opened.bos

@@ -159,7 +159,7 @@ class Comparison:
         first, second: values.
         difference: second minus first, with its interval over examples (paired).
         p_value: two-sided, of no difference: twice the smaller share of resamples on one side of
-            0, at least 1/resamples.
+            0, at least 1/resamples; of those with a finite value, nan where most have none.
     """
 
     metric: str
@@ -214,8 +214,10 @@ def compare_scores(
     p_value = math.nan
     if len(sums) > 1:
         drawn = _resampled(both, sums, seed, resamples)
-        side = min(float((drawn <= 0).mean()), float((drawn >= 0).mean()))
-        p_value = min(1.0, max(2 * side, 1 / resamples))
+        drawn = drawn[np.isfinite(drawn)]
+        if len(drawn) >= resamples / 2:
+            side = min(float((drawn <= 0).mean()), float((drawn >= 0).mean()))
+            p_value = min(1.0, max(2 * side, 1 / len(drawn)))
     return Comparison(
         metric=metric.name,
         first=float(metric.of_sums(first_NK.sum(axis=0))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,16 @@ from isoloss.errors import DataError, NotFoundError, UsageError
 from isoloss.models import Decoder, Encoder, EncoderDecoder, LanguageModel
 from isoloss.models.huggingface.conversion import HUB_FAMILIES, model_from_parts
 from isoloss.models.huggingface.reading import hub_folder, read_hub_folder, read_json
-from isoloss.models.huggingface.tokenizer_files import end_of_text, fitted
-from isoloss.tasks.hub_models import HubModel, open_hub_model
+from isoloss.models.huggingface.tokenizer_files import fitted
+from isoloss.tasks.conventions import (
+    Conventions,
+    added_entries,
+    generation_values,
+    hub_conventions,
+    known_entries,
+    own_conventions,
+)
+from isoloss.tasks.hub_models import HubModel, has_span_head, open_hub_model
 from isoloss.training import check_tokenizer, load_model, read_folder
 from isoloss.training.devices import resolve_device
 
@@ -36,11 +44,13 @@ class OpenModel:
         kind: decoder, encoder or encoder_decoder.
         context_length: most tokens of a row (of the target of an encoder-decoder).
         source_length: most source tokens of an encoder-decoder, else 0.
-        end: ends a text.
+        end: ends a text; what it is trained on ends with it.
         start: begins the target of an encoder-decoder (the end of text where it has no own).
         pad: fills rows up; never seen by other tokens.
         bos: begins a text of a decoder, where its makers say so.
         run_id: of the run that trained it, or empty.
+        other_ends: more entries that end a text.
+        conventions: what else its makers put around texts, force and forbid.
     """
 
     folder: Path
@@ -54,6 +64,8 @@ class OpenModel:
     pad: int
     bos: int | None = None
     run_id: str = ""
+    other_ends: tuple[int, ...] = ()
+    conventions: Conventions = field(default_factory=Conventions)
 
     @property
     def device(self) -> torch.device:
@@ -64,6 +76,21 @@ class OpenModel:
     def vocab_size(self) -> int:
         """Entries of its head."""
         return int(self.tokenizer.get_vocab_size())
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Every entry that ends a text."""
+        return (self.end, *self.other_ends)
+
+    @property
+    def source_room(self) -> int:
+        """Most tokens of the text of a source, what is put around it left out."""
+        return max(1, self.source_length - len(self.source([])))
+
+    def source(self, ids: list[int]) -> list[int]:
+        """The source of an encoder-decoder, with what belongs before and after its text."""
+        after = self.conventions.source_after
+        return [*self.conventions.source_before, *ids, *((self.end,) if after is None else after)]
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, nothing added.
@@ -82,6 +109,10 @@ class OpenModel:
     def decode(self, ids: list[int]) -> str:
         """The text of token ids, special ones by name."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=False))
+
+    def plain(self, ids: list[int]) -> str:
+        """The text of token ids, special ones left out."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
 
     def logits(self, tokens_BT: Tensor, segments_BT: Tensor | None = None) -> Tensor:
         """Logits (B, T, V) of a decoder or encoder; segment 0 is padding.
@@ -162,7 +193,10 @@ def _of_isoloss(folder: Path) -> OpenModel:
         )
     check_tokenizer(folder, known)
     tokenizer.encode_special_tokens = True  # as the corpus was encoded
-    return _opened(folder, model, tokenizer, end=end, run_id=str(known.get("run_id") or ""))
+    opened = _opened(folder, model, tokenizer, ends=(end,), run_id=str(known.get("run_id") or ""))
+    if opened.kind != "encoder_decoder":
+        return opened
+    return replace(opened, conventions=own_conventions(tokenizer, end))
 
 
 def _of_hub(folder: Path) -> OpenModel:
@@ -173,19 +207,18 @@ def _of_hub(folder: Path) -> OpenModel:
             f"{folder}: no tokenizer.json",
             hint="Save the tokeniser as a fast one: AutoTokenizer….save_pretrained(folder).",
         )
-    ours = {name for family in HUB_FAMILIES.values() for name in family.model_types}
-    model: AnyModel | None = None
-    if values.get("model_type") in ours:
-        try:
-            model = model_from_parts(*read_hub_folder(folder))
-        except UsageError:  # an option that isoloss lacks: transformers has it
-            model = None
-    model = model if model is not None else open_hub_model(folder)
+    model = _hub_model(folder, values)
+    if isinstance(model, HubModel):
+        values = model.told()
     text = path.read_text("utf-8")
     tokenizer = _tokenizer_of(fitted(text, model.config.vocab_size, path), path)
-    name = end_of_text(values, text)
-    end = None if name is None else tokenizer.token_to_id(name)
-    if end is None:
+    kind = _kind(model)
+    given = generation_values(folder, values)
+    before, after = added_entries(tokenizer)
+    ends = known_entries(given, "eos_token_id", tokenizer)
+    if not ends and kind == "encoder":
+        ends = after[-1:]
+    if not ends:
         raise DataError(
             f"{folder / 'config.json'} names no end of text (eos_token_id) that the tokeniser has",
             hint="Set eos_token_id to the entry that ends a text.",
@@ -194,11 +227,26 @@ def _of_hub(folder: Path) -> OpenModel:
         folder,
         model,
         tokenizer,
-        end=end,
-        start=_entry(values.get("decoder_start_token_id")),
-        pad=_entry(values.get("pad_token_id")),
-        bos=_bos(tokenizer),
+        ends=ends,
+        start=_first(
+            known_entries(given, "decoder_start_token_id", tokenizer)
+            or known_entries(given, "bos_token_id", tokenizer)
+        ),
+        pad=_first(known_entries(given, "pad_token_id", tokenizer)),
+        bos=before[0] if kind == "decoder" and len(before) == 1 else None,
+        conventions=hub_conventions(tokenizer, given, folder, kind=kind),
     )
+
+
+def _hub_model(folder: Path, values: dict[str, Any]) -> AnyModel:
+    """Converted where isoloss has the family and its options, else run by `transformers`."""
+    ours = {name for family in HUB_FAMILIES.values() for name in family.model_types}
+    if values.get("model_type") in ours and not has_span_head(values):
+        try:
+            return model_from_parts(*read_hub_folder(folder))
+        except UsageError:  # an option that isoloss lacks: transformers has it
+            pass
+    return open_hub_model(folder)
 
 
 def _opened(
@@ -206,13 +254,14 @@ def _opened(
     model: AnyModel,
     tokenizer: Any,
     *,
-    end: int,
+    ends: tuple[int, ...],
     start: int | None = None,
     pad: int | None = None,
     bos: int | None = None,
     run_id: str = "",
+    conventions: Conventions | None = None,
 ) -> OpenModel:
-    kind = _kind(model)
+    kind, end = _kind(model), ends[0]
     if start is None:
         start = tokenizer.token_to_id(START)
     if pad is None:
@@ -230,6 +279,8 @@ def _opened(
         pad=end if pad is None else pad,
         bos=bos,
         run_id=run_id,
+        other_ends=ends[1:],
+        conventions=conventions or Conventions(),
     )
 
 
@@ -239,15 +290,8 @@ def _kind(model: AnyModel) -> str:
     return {Decoder: "decoder", Encoder: "encoder", EncoderDecoder: "encoder_decoder"}[type(model)]
 
 
-def _entry(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _bos(tokenizer: Any) -> int | None:
-    """What the tokeniser itself puts before a text, if it puts one entry there."""
-    added = tokenizer.encode("a", add_special_tokens=True).ids
-    plain = tokenizer.encode("a", add_special_tokens=False).ids
-    return int(added[0]) if len(added) > len(plain) and added[1 : 1 + len(plain)] == plain else None
+def _first(entries: tuple[int, ...]) -> int | None:
+    return entries[0] if entries else None
 
 
 def _read_tokenizer(path: Path) -> Any:
@@ -263,8 +307,11 @@ def _tokenizer_of(text: str, path: Path) -> Any:
     from tokenizers import Tokenizer
 
     try:
-        return Tokenizer.from_str(text)
+        tokenizer = Tokenizer.from_str(text)
     except Exception as error:  # the library raises plain Exception for what it cannot read
         raise DataError(
             f"{path} is not a tokeniser, or it is damaged ({error})", hint=RENEW
         ) from error
+    tokenizer.no_truncation()  # a file may ask for either, and texts are encoded whole
+    tokenizer.no_padding()
+    return tokenizer

@@ -15,7 +15,7 @@ from isoloss.tasks.likelihood import rolling_log_probs
 from isoloss.tasks.metric import FloatArray, Metric
 from isoloss.tasks.opening import OpenModel
 from isoloss.tasks.results import TaskResult, scored
-from isoloss.tasks.task import Task
+from isoloss.tasks.task import Task, check_counted
 
 _TOKENS, _WORDS, _BYTES, _NATS = range(4)
 
@@ -64,6 +64,10 @@ class Perplexity(Task):
         _nats_per(_BYTES),
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counted(self, "stride")
+
     def evaluate(self, opened: OpenModel, examples: Sequence[Row]) -> TaskResult:
         """Score every document."""
         self.check(opened, examples)
@@ -79,13 +83,14 @@ class Perplexity(Task):
             terms.append([len(ids), len(text.split()), size, -math.fsum(found)])
             outputs.append({"input": text[:200], "tokens": len(ids), "nats": terms[-1][_NATS]})
         rows = np.asarray(terms, dtype=np.float64)
-        stride = self.stride or max(1, opened.context_length // 2)
+        stride = max(1, opened.context_length // 2) if self.stride is None else self.stride
         return scored(
             dict.fromkeys(self.metrics, rows),
             task=self.name,
             model=str(opened.folder),
             run_id=opened.run_id,
-            signature=f"context:{opened.context_length}|stride:{stride}",
+            made=f"context:{opened.context_length}|stride:{stride}",
+            signature="",
             outputs=tuple(outputs),
             level=self.level,
             seed=self.seed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FORMAT = "isoloss-task-1"
+GIVEN = "given"
+"""How answers were made that came in a file: nobody here knows."""
+_MADE = re.compile(
+    r"((?:greedy|beams:\d+)\|max_tokens:\d+|best-span\|max_tokens:\d+\|window:\w+\|stride:\w+"
+    r"|context:\d+\|stride:\d+)(?:\||$)"
+)
+"""How files without `made` begin their signatures."""
 WIDTH = 80
 
 
@@ -41,7 +49,10 @@ class TaskResult:
         run_id: of the run that trained the model, or empty.
         metrics: scores by name.
         n_examples: how many.
-        signature: settings that the figures depend on, in one line, as papers quote them.
+        signature: settings that the figures depend on, in one line, as papers quote them: how the
+            answers were made, then how they were scored.
+        made: the first part of the signature; `given` where texts came in a file. Two results are
+            compared whatever theirs is.
         level: of the intervals.
         statistics: by metric the terms of its sums, one row an example, for paired comparisons.
         clusters: which examples belong together, one number each, or None.
@@ -60,6 +71,12 @@ class TaskResult:
     clusters: NDArray[np.int64] | None = None
     outputs: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    made: str = ""
+
+    @property
+    def scoring(self) -> str:
+        """The second part of the signature: how the answers were scored."""
+        return self.signature.removeprefix(self.made).removeprefix("|" if self.made else "")
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name}={found.value:.4g}" for name, found in self.metrics.items())
@@ -112,6 +129,7 @@ class TaskResult:
             "metrics": {name: one.to_dict() for name, one in self.metrics.items()},
             "n_examples": self.n_examples,
             "signature": self.signature,
+            "made": self.made,
             "level": self.level,
             "notes": list(self.notes),
         }
@@ -167,13 +185,17 @@ def _wrapped(text: str) -> list[str]:
 
 def _from_document(document: dict[str, Any]) -> TaskResult:
     clusters = document["clusters"]
+    signature = str(document["signature"])
+    begins = _MADE.match(signature)
+    made = document.get("made", "" if begins is None else begins[1])
     return TaskResult(
         task=str(document["task"]),
         model=str(document["model"]),
         run_id=str(document["run_id"]),
         metrics={name: Score.from_dict(one) for name, one in document["metrics"].items()},
         n_examples=int(document["n_examples"]),
-        signature=str(document["signature"]),
+        signature=signature,
+        made=str(made),
         level=float(document["level"]),
         statistics={
             name: np.asarray(rows, dtype=np.float64)
@@ -192,6 +214,7 @@ def scored(
     model: str,
     signature: str,
     outputs: tuple[Mapping[str, Any], ...],
+    made: str = "",
     clusters: NDArray[np.int64] | None = None,
     level: float = 0.9,
     seed: int = 0,
@@ -199,6 +222,12 @@ def scored(
     notes: tuple[str, ...] = (),
 ) -> TaskResult:
     """A result from each metric's terms, (N, K).
+
+    Args:
+        terms: of each metric.
+        signature: how the answers were scored; `made` is put before it.
+        task, model, outputs, made, clusters, level, run_id, notes: as in the result.
+        seed: of the bootstrap.
 
     Raises:
         DataError: there are no examples.
@@ -214,7 +243,8 @@ def scored(
             for metric, rows in terms.items()
         },
         n_examples=len(outputs),
-        signature=signature,
+        signature="|".join(part for part in (made, signature) if part),
+        made=made,
         level=level,
         statistics={metric.name: rows for metric, rows in terms.items()},
         clusters=clusters,
@@ -233,14 +263,17 @@ def compare_results(
         metrics: how sums become values, by name.
         seed: of the bootstrap.
 
+    How the answers were made may differ (greedy or beams, a model or a file): `made` of each
+    result says it.
+
     Raises:
-        UsageError: another task, or other examples.
+        UsageError: another task, scored in another way, or other examples.
     """
-    if first.task != second.task or first.signature != second.signature:
+    if first.task != second.task or first.scoring != second.scoring:
         raise UsageError(
-            f"{first.task} ({first.signature}) and {second.task} ({second.signature}) are not"
-            " the same task with the same settings",
-            hint="Evaluate both models in the same way.",
+            f"{first.task} ({first.scoring}) and {second.task} ({second.scoring}) are not"
+            " the same task scored in the same way",
+            hint="Evaluate both with the same options of the task and the same libraries.",
         )
     inputs = [[one.get("input") for one in result.outputs] for result in (first, second)]
     if inputs[0] != inputs[1]:

@@ -206,7 +206,13 @@ class _HubSession(Session):
 
 
 class _HubPairSession(Session):
-    """Of an encoder-decoder that `transformers` runs; nothing is kept but the encoder's output."""
+    """Of an encoder-decoder that `transformers` runs: the source is encoded once.
+
+    Keys and values are kept where no row of the target is padded, which none that is generated is.
+    """
+
+    past: Any = None
+    count = 0
 
     def __init__(self, opened: OpenModel, sources: Rows, rows: Rows, capacity: int) -> None:
         super().__init__(opened, rows, capacity)
@@ -218,29 +224,38 @@ class _HubPairSession(Session):
         self.memory = encoder(input_ids=source, attention_mask=self.mask).last_hidden_state
 
     def _prefill(self, tokens: Tensor, segments: Tensor | None) -> Tensor:
-        return self._whole(tokens, segments)
+        return self._run(tokens, segments, keep=segments is None)
 
     def _extend(self, tokens: Tensor) -> Tensor:
-        raise AssertionError("nothing is kept")
+        return self._run(tokens, None, keep=True)
 
     def _whole(self, tokens: Tensor, segments: Tensor | None) -> Tensor:
+        self.past = None
+        return self._run(tokens, segments, keep=False)
+
+    def _run(self, tokens: Tensor, segments: Tensor | None, *, keep: bool) -> Tensor:
         out = self.inner(
             encoder_outputs=(self.memory,),
             attention_mask=self.mask,
             decoder_input_ids=tokens,
             decoder_attention_mask=segments,
-            use_cache=False,
+            past_key_values=self.past,
+            use_cache=keep,
         )
+        self.past = out.get("past_key_values") if keep else None
+        self.count += tokens.shape[1]
         return out.logits[:, -1]
 
     def _cached(self) -> int:
-        return 0
+        return self.count
 
     def _keeps(self) -> bool:
-        return False
+        return self.past is not None
 
     def _reorder(self, index: Tensor) -> None:
         self.memory, self.mask = self.memory[index], self.mask[index]
+        if self.past is not None:
+            self.past.reorder_cache(index)
 
 
 def new_session(

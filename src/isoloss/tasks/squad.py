@@ -1,7 +1,12 @@
 """Exact match and F1 as SQuAD defines them (arXiv:1606.05250, §5.1), for any language.
 
 English answers are compared without case, punctuation and articles, word by word. Answers in
-scripts without spaces are compared character by character, as CMRC 2018 does (arXiv:1810.07366).
+scripts without spaces are compared character by character; F1 counts the characters that both
+have, in any order, as SQuAD counts words. CMRC 2018 (arXiv:1810.07366) cuts Chinese in the same
+way but counts only the longest run of characters that both have, so its F1 is never above this.
+
+A question without an answer (SQuAD 2, arXiv:1806.03822) has the one reference "": only an answer
+without tokens is right.
 """
 
 from __future__ import annotations

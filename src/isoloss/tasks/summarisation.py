@@ -9,20 +9,24 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from isoloss.errors import DataError, EnvironmentProblem
+from isoloss.errors import EnvironmentProblem
 from isoloss.tasks.examples import Row, text_of, texts_of
-from isoloss.tasks.languages import by_characters, character_tokens, check_language
+from isoloss.tasks.languages import (
+    by_characters,
+    character_tokens,
+    check_language,
+    mostly_latin,
+)
 from isoloss.tasks.metric import Metric, mean_metric, mean_statistics
-from isoloss.tasks.opening import OpenModel
-from isoloss.tasks.results import TaskResult, scored
+from isoloss.tasks.results import GIVEN, TaskResult, scored
 from isoloss.tasks.task import TextTask, check_counts
 
 _KINDS = {"rouge1": "rouge1", "rouge2": "rouge2", "rouge_l": "rougeL", "rouge_lsum": "rougeLsum"}
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+_SENTENCE_END = re.compile(r"(?<=[.!?।؟۔])\s+|(?<=[。！？])")
 
 
-class _Characters:
-    """A tokeniser for `rouge_score`, which else drops all that is not a Latin letter."""
+class _Letters:
+    """A tokeniser for `rouge_score`, whose own drops all but the letters a to z and digits."""
 
     def tokenize(self, text: str) -> list[str]:
         return character_tokens(text)
@@ -36,9 +40,11 @@ class Summarisation(TextTask):
     of ROUGE alone, as rouge-score does.
 
     Args:
-        stem: use the Porter stemmer.
+        stem: use the Porter stemmer, which is of English.
         language: of the summaries (ISO 639-1); guessed from the references' letters when None.
-            Scripts without spaces between words are scored by characters.
+            Words are those of rouge-score, of the letters a to z and digits, where references
+            are mostly in Latin letters; else they are of the letters of every script, and
+            characters in scripts without spaces between words.
     """
 
     template: str = "{source}\nTL;DR:"
@@ -56,12 +62,12 @@ class Summarisation(TextTask):
     metrics: ClassVar[tuple[Metric, ...]] = tuple(mean_metric(name) for name in _KINDS)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_language(self.language)
 
-    def evaluate(self, opened: OpenModel, examples: Sequence[Row]) -> TaskResult:
-        """Summarise each source; what does not fit is cut and counted in the notes."""
-        joined = [{**example, "source": _whole(example)} for example in examples]
-        return super().evaluate(opened, joined)
+    def references(self, example: Row) -> list[str]:
+        """The summaries of an example."""
+        return texts_of(example["target"], example["place"])
 
     def score(
         self,
@@ -69,33 +75,36 @@ class Summarisation(TextTask):
         examples: Sequence[Row],
         *,
         model: str,
+        made: str = GIVEN,
         run_id: str = "",
         notes: tuple[str, ...] = (),
     ) -> TaskResult:
         """Means of F-measures; each source is one example."""
         check_counts(texts, examples, self.name)
-        references = [texts_of(example["target"], example["place"]) for example in examples]
-        characters = self._characters([text for row in references for text in row])
-        scorer = _rouge(self.stem, characters)
+        references = [self.references(example) for example in examples]
+        tokens = self._tokens([text for row in references for text in row])
+        own = tokens == "rouge_score"
+        stem = self.stem and own
+        scorer = _rouge(stem, None if own else _Letters())
         values: list[list[float]] = []
         for text, row in zip(texts, references, strict=True):
             found = scorer.score_multi([sentences(one) for one in row], sentences(text))
             values.append([found[kind].fmeasure for kind in _KINDS.values()])
         table = np.asarray(values, dtype=np.float64)
         outputs = tuple(
-            {"input": _whole(example), "output": text, "references": row}
+            {"input": self.source(example), "output": text, "references": row}
             for example, text, row in zip(examples, texts, references, strict=True)
         )
-        cut = "characters" if characters else "rouge_score"
+        if self.stem and not own:
+            notes = (*notes, "nothing was stemmed: the stemmer knows words of a to z alone")
         return scored(
             {metric: mean_statistics(table[:, i]) for i, metric in enumerate(self.metrics)},
             task=self.name,
             model=model,
             run_id=run_id,
-            signature=self.signature_of(
-                f"rouge|f-measure|stem:{'yes' if self.stem else 'no'}|tokens:{cut}"
-                f"|references:best|sentences:lines-or-ends|{_version()}"
-            ),
+            made=made,
+            signature=f"rouge|f-measure|stem:{'yes' if stem else 'no'}|tokens:{tokens}"
+            f"|references:best|sentences:lines-or-ends|{_version()}",
             outputs=outputs,
             level=self.level,
             seed=self.seed,
@@ -109,15 +118,19 @@ class Summarisation(TextTask):
             "lead-3": lambda example: " ".join(_sentences_of(example)[:3]),
         }
 
-    def _characters(self, texts: list[str]) -> bool:
-        return by_characters(check_language(self.language), texts)
+    def _tokens(self, texts: list[str]) -> str:
+        """How references are cut into words, as the signature names it."""
+        language = check_language(self.language)
+        if by_characters(language, texts):
+            return "characters"
+        return "rouge_score" if language == "en" or mostly_latin(texts) else "letters"
 
 
 def sentences(text: str) -> str:
     """A text with one sentence in each line, which ROUGE-Lsum is computed over.
 
-    Lines that are there stay; a text of one line is cut after `.`, `!`, `?` and their Chinese
-    kin.
+    Lines that are there stay; a text of one line is cut after `.`, `!`, `?` and their kin in
+    Chinese, Hindi, Arabic and Urdu.
 
     >>> sentences("One. Two!")
     'One.\\nTwo!'
@@ -134,21 +147,13 @@ def _sentences_of(example: Row) -> list[str]:
     return sentences(text_of(source, example["place"])).split("\n")
 
 
-def _whole(example: Row) -> str:
-    source = example["source"]
-    if isinstance(source, list) and not source:
-        raise DataError(f"{example['place']}: an empty source")
-    return " ".join(_sentences_of(example)) if isinstance(source, list) else str(source)
-
-
-def _rouge(stem: bool, characters: bool) -> Any:
+def _rouge(stem: bool, tokenizer: _Letters | None) -> Any:
     try:
         from rouge_score import rouge_scorer
     except ImportError as error:
         raise EnvironmentProblem(
             "scoring summaries needs rouge-score", hint="pip install 'isoloss[train]'"
         ) from error
-    tokenizer = _Characters() if characters else None
     return rouge_scorer.RougeScorer(list(_KINDS.values()), use_stemmer=stem, tokenizer=tokenizer)
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from isoloss.errors import DataError, UsageError
-from isoloss.tasks.examples import Row, read_examples
+from isoloss.tasks._shortening import shortened
+from isoloss.tasks._templates import filled
+from isoloss.tasks.examples import Row, read_examples, text_of
 from isoloss.tasks.generation import Generation, GenerationSettings, generate
 from isoloss.tasks.metric import Metric
 from isoloss.tasks.opening import OpenModel
-from isoloss.tasks.results import TaskResult
+from isoloss.tasks.results import GIVEN, TaskResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,9 @@ class Task(ABC):
         batch_rows: rows of the model at a time.
         level: of the intervals over examples.
         seed: of the bootstrap, and of sampling where there is any.
+
+    Raises:
+        UsageError: an option is out of its range.
 
     Class attributes: `name`; `about`, one line; `kinds` of models; `reads`, the names of an
     example with other names that mean the same, `optional` among them; `metrics` by name, so
@@ -40,6 +46,14 @@ class Task(ABC):
     reads: ClassVar[Mapping[str, tuple[str, ...]]]
     optional: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[Metric, ...]]
+
+    def __post_init__(self) -> None:
+        check_counted(self, "batch_rows")
+        check_counted(self, "seed", least=0)
+        if not 0 < self.level < 1:
+            raise UsageError(
+                f"level must lie between 0 and 1, found {self.level!r}", hint="Try 0.9."
+            )
 
     def read(
         self,
@@ -76,7 +90,8 @@ class TextTask(Task):
 
     Args:
         template: of a decoder's prompt, with the example's names in braces; an encoder-decoder
-            gets the text of `source_name` alone.
+            gets the text of `source_name` alone. Of a prompt that is too long the text of
+            `long_name` loses its end.
         max_tokens: longest answer.
         beams: of beam search; 1 takes the likeliest token every time.
         length_penalty: of beam search.
@@ -91,6 +106,23 @@ class TextTask(Task):
 
     kinds: ClassVar[tuple[str, ...]] = ("decoder", "encoder_decoder")
     source_name: ClassVar[str]
+    long_name: ClassVar[str] = "source"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counted(self, "max_tokens", "beams")
+        if not math.isfinite(self.length_penalty):
+            raise UsageError(f"length_penalty must be a number, found {self.length_penalty!r}")
+        if "" in self.stop:
+            raise UsageError("a stop text must not be empty")
+
+    @abstractmethod
+    def references(self, example: Row) -> list[str]:
+        """The right answers of an example.
+
+        Raises:
+            DataError: none, or an empty one.
+        """
 
     @abstractmethod
     def score(
@@ -99,27 +131,39 @@ class TextTask(Task):
         examples: Sequence[Row],
         *,
         model: str,
+        made: str = GIVEN,
         run_id: str = "",
         notes: tuple[str, ...] = (),
     ) -> TaskResult:
         """Scores of texts, one for each example.
 
+        Args:
+            texts: whoever wrote them.
+            examples: what they answer.
+            model: folder or name of who wrote them.
+            made: how they were made, for the signature.
+            run_id: of the run that trained the model.
+            notes: what to know of the texts.
+
         Raises:
             DataError: another number of texts than of examples, or an empty reference.
         """
 
-    def baseline(self, name: str, examples: Sequence[Row]) -> list[str]:
+    def baseline(self, name: str, examples: Sequence[Row], train: Sequence[Row] = ()) -> list[str]:
         """The texts of a baseline, one for each example.
 
+        Args:
+            name: which.
+            examples: what is to be answered.
+            train: examples that a baseline may learn from.
+
         Raises:
-            UsageError: the task has no baseline of that name.
+            UsageError: the task has no baseline of that name, or it does not learn.
         """
         known = self.baselines()
         if name not in known:
-            raise UsageError(
-                f"the task {self.name} has no baseline {name!r}",
-                hint=f"It has: {', '.join(known) or 'none'}.",
-            )
+            raise no_baseline(self, name, known)
+        check_untrained(name, train)
         return [known[name](example) for example in examples]
 
     def baselines(self) -> Mapping[str, Callable[[Row], str]]:
@@ -127,11 +171,12 @@ class TextTask(Task):
         return {}
 
     def evaluate(self, opened: OpenModel, examples: Sequence[Row]) -> TaskResult:
-        """Generate an answer to each example and score it."""
+        """Generate an answer to each example and score it; what is cut is told in the notes."""
         self.check(opened, examples)
-        prompts, cut = self._prompts(opened, examples)
-        made = self._generate(opened, prompts)
+        prompts = [self.prompt_tokens(opened, example) for example in examples]
+        made = self._generate(opened, [ids for ids, _ in prompts])
         notes: list[str] = []
+        cut = sum(shorter for _, shorter in prompts)
         if cut:
             notes.append(f"{cut:,} of {len(examples):,} inputs were longer than the model reads")
         unended = sum(one.ended == "length" for one in made)
@@ -141,9 +186,24 @@ class TextTask(Task):
             [one.text for one in made],
             examples,
             model=str(opened.folder),
+            made=self.made(opened),
             run_id=opened.run_id,
             notes=tuple(notes),
         )
+
+    def check(self, opened: OpenModel, examples: Sequence[Row]) -> None:
+        """Refuse also what could not be scored, before anything is generated."""
+        super().check(opened, examples)
+        for example in examples:
+            self.references(example)
+
+    def source(self, example: Row) -> str:
+        """What an encoder-decoder reads; a list of sentences as one text.
+
+        Raises:
+            DataError: no text.
+        """
+        return joined(example[self.source_name], example["place"])
 
     def prompt(self, example: Row) -> str:
         """What a decoder is asked.
@@ -151,36 +211,35 @@ class TextTask(Task):
         Raises:
             UsageError: the template names what an example does not have.
         """
-        try:
-            return self.template.format(**example)
-        except (KeyError, IndexError, ValueError) as error:
-            raise UsageError(
-                f"the template {self.template!r} does not fit the examples: {error}",
-                hint=f"It may name {', '.join(example)} in braces.",
-            ) from error
+        given = {**example}
+        if isinstance(example.get(self.long_name), list):
+            given[self.long_name] = joined(example[self.long_name], example["place"])
+        return filled(self.template, given)
 
-    def _prompts(
-        self, opened: OpenModel, examples: Sequence[Row]
-    ) -> tuple[list[str | list[int]], int]:
-        """Tokens of the prompts, cut to what the model reads, and how many were cut.
+    def prompt_tokens(self, opened: OpenModel, example: Row) -> tuple[list[int], bool]:
+        """What a model reads of an example, in evaluation as in training, and whether it was cut.
 
-        A source loses its end; a decoder's prompt its beginning, so that the question stays.
+        A source loses its end. In a decoder's prompt the text of `long_name` loses its end, so
+        that its beginning and the rest of the template stay; only where that is not enough does
+        the prompt lose its beginning.
         """
-        pairs = opened.kind == "encoder_decoder"
-        prompts: list[str | list[int]] = []
-        cut = 0
-        left = opened.source_length - 1 if pairs else opened.context_length - self.max_tokens
-        room = max(1, left)
-        for example in examples:
-            text = str(example[self.source_name]) if pairs else self.prompt(example)
-            ids = opened.encode(text)
-            if len(ids) > room:
-                cut += 1
-                ids = ids[:room] if pairs else ids[-room:]
-            prompts.append(ids)
-        return prompts, cut
+        if opened.kind == "encoder_decoder":
+            ids = opened.encode(self.source(example))
+            room = opened.source_room
+            return ids[:room], len(ids) > room
+        ids = opened.encode(self.prompt(example))
+        room = max(1, opened.context_length - self.max_tokens)
+        if len(ids) <= room:
+            return ids, False
 
-    def _generate(self, opened: OpenModel, prompts: list[str | list[int]]) -> list[Generation]:
+        def asked(text: str) -> list[int]:
+            return opened.encode(self.prompt({**example, self.long_name: text}))
+
+        long = joined(example.get(self.long_name) or "", example["place"], empty=True)
+        part = shortened(long, opened.tokenizer, lambda text: len(asked(text)), room)
+        return (ids[-room:] if part is None else asked(part)), True
+
+    def _generate(self, opened: OpenModel, prompts: Sequence[list[int]]) -> list[Generation]:
         settings = GenerationSettings(
             temperature=0.0,
             max_tokens=self.max_tokens,
@@ -191,19 +250,90 @@ class TextTask(Task):
         )
         return generate(opened, prompts, settings, batch_rows=max(1, self.batch_rows // self.beams))
 
-    def signature_of(self, *parts: str) -> str:
-        """How answers are made, then what the metrics say of themselves."""
-        search = f"beams:{self.beams}" if self.beams > 1 else "greedy"
-        return "|".join([search, f"max_tokens:{self.max_tokens}", *parts])
+    def made(self, opened: OpenModel) -> str:
+        """How a model's answers are made, for the signature."""
+        parts = [f"beams:{self.beams}" if self.beams > 1 else "greedy"]
+        if self.beams > 1 and self.length_penalty != 1:
+            parts.append(f"length_penalty:{self.length_penalty:g}")
+        parts.append(f"max_tokens:{self.max_tokens}")
+        default = type(self).__dataclass_fields__["template"].default
+        if opened.kind == "decoder" and self.template != default:
+            parts.append(f"template:{self.template!r}")
+        return "|".join(parts)
 
 
 @runtime_checkable
 class ScoresTexts(Protocol):
     """A task whose answers are texts, whoever wrote them: a model, a baseline, a file."""
 
-    def score(self, texts: Sequence[str], examples: Sequence[Row], *, model: str) -> TaskResult: ...
+    def score(
+        self, texts: Sequence[str], examples: Sequence[Row], *, model: str, made: str = GIVEN
+    ) -> TaskResult: ...
 
-    def baseline(self, name: str, examples: Sequence[Row]) -> list[str]: ...
+    def baseline(
+        self, name: str, examples: Sequence[Row], train: Sequence[Row] = ()
+    ) -> list[str]: ...
+
+
+def baseline_result(
+    task: ScoresTexts, name: str, examples: Sequence[Row], train: Sequence[Row] = ()
+) -> TaskResult:
+    """Scores of a baseline, named as such.
+
+    Raises:
+        UsageError: the task has no baseline of that name; DataError: as `score`.
+    """
+    texts = task.baseline(name, examples, train)
+    told = f"baseline {name}"
+    return task.score(texts, examples, model=told, made=told)
+
+
+def no_baseline(task: Task, name: str, known: Iterable[str]) -> UsageError:
+    """The error of a baseline that a task does not have."""
+    return UsageError(
+        f"the task {task.name} has no baseline {name!r}",
+        hint=f"It has: {', '.join(known) or 'none'}.",
+    )
+
+
+def check_untrained(name: str, train: Sequence[Row]) -> None:
+    """Refuse examples for a baseline that does not learn from any.
+
+    Raises:
+        UsageError: as said.
+    """
+    if train:
+        raise UsageError(
+            f"the baseline {name} does not learn from examples", hint="Leave the training out."
+        )
+
+
+def joined(value: Any, place: str, *, empty: bool = False) -> str:
+    """A text, or the texts of a list with spaces between them.
+
+    Raises:
+        DataError: something else, or an empty one where `empty` is false.
+
+    >>> joined(["One.", "Two."], "row 1")
+    'One. Two.'
+    """
+    if isinstance(value, list):
+        value = " ".join(text_of(part, place, empty=True) for part in value)
+    return text_of(value, place, empty=empty)
+
+
+def check_counted(task: Task, *names: str, least: int = 1) -> None:
+    """Refuse options that are no whole numbers, or too small ones; None is let through.
+
+    Raises:
+        UsageError: as said.
+    """
+    for name in names:
+        value = getattr(task, name)
+        if value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise UsageError(f"{name} must be a whole number of at least {least}, found {value!r}")
 
 
 def check_counts(texts: Sequence[str], examples: Sequence[Row], task: str) -> None:

@@ -8,15 +8,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from isoloss.errors import EnvironmentProblem
-from isoloss.tasks.examples import Row, text_of, texts_of
-from isoloss.tasks.languages import by_characters, check_language
+from isoloss.errors import EnvironmentProblem, UsageError
+from isoloss.tasks.examples import Row, texts_of
+from isoloss.tasks.languages import UNSPACED, check_language, unspaced_script
 from isoloss.tasks.metric import FloatArray, Metric
-from isoloss.tasks.results import TaskResult, scored
-from isoloss.tasks.task import TextTask, check_counts
+from isoloss.tasks.opening import OpenModel
+from isoloss.tasks.results import GIVEN, TaskResult, scored
+from isoloss.tasks.task import TextTask, check_counts, no_baseline
 
 _SPACED = "13a"
 _TOKENIZERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
+_CHARACTERS = "char"
+MEMORY = "memory"
+_OFFLINE = ("13a", "char", "intl", "ja-mecab", "ko-mecab", "none", "zh")
+"""sacrebleu's tokenisers that fetch nothing."""
 
 
 def _of_statistics(name: str) -> Callable[[FloatArray], FloatArray]:
@@ -41,7 +46,14 @@ def _scorer(name: str, **options: Any) -> Any:
             "scoring translations needs sacrebleu", hint="pip install 'isoloss[train]'"
         ) from error
     kind = {"bleu": BLEU, "chrf": CHRF, "ter": TER}[name]
-    return kind(**(options if name == "bleu" else {}))
+    try:
+        return kind(**options)
+    except RuntimeError as error:  # MeCab or its dictionary is missing
+        wanted = str(options.get("tokenize", "")).removesuffix("-mecab")
+        raise EnvironmentProblem(
+            f"BLEU of the language {wanted} is counted in MeCab's words, and MeCab is missing",
+            hint=f"pip install 'sacrebleu[{wanted}]', or count characters: --set tokenize=char",
+        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +61,17 @@ class Translation(TextTask):
     """The target language's text of a source.
 
     Args:
-        language: of the target (ISO 639-1); guessed from the references' letters when None.
-            Chinese is cut into characters by sacrebleu's `zh`, others by its `13a`.
+        language: of the target (ISO 639-1); guessed from the references' letters when None. For
+            BLEU, sacrebleu cuts Chinese by its `zh`, Japanese and Korean by MeCab (Korean only
+            where it is named, as its words have spaces), Thai, Lao, Khmer, Burmese and Tibetan by
+            `char`, others by `13a`. TER counts the characters of those without spaces: Chinese
+            and Japanese as sacrebleu's `normalized` and `asian_support` have them.
+        tokenize: sacrebleu's tokeniser of BLEU, whatever the language.
     """
 
     template: str = "{source}\n"
     language: str | None = None
+    tokenize: str | None = None
 
     name: ClassVar[str] = "translation"
     about: ClassVar[str] = "BLEU, chrF and TER of translations"
@@ -70,7 +87,24 @@ class Translation(TextTask):
     )
 
     def __post_init__(self) -> None:
-        check_language(self.language)
+        super().__post_init__()
+        language = check_language(self.language)
+        if self.tokenize is not None and self.tokenize not in _OFFLINE:
+            raise UsageError(
+                f"unknown tokenize {self.tokenize!r}", hint=f"Give one of {', '.join(_OFFLINE)}."
+            )
+        chosen = self.tokenize or _TOKENIZERS.get(language or "", _SPACED)
+        if chosen.endswith("mecab"):
+            _scorer("bleu", tokenize=chosen)  # what is missing is told before the work
+
+    def check(self, opened: OpenModel, examples: Sequence[Row]) -> None:
+        """Refuse also what sacrebleu could not score."""
+        super().check(opened, examples)
+        self._scorers([self.references(example) for example in examples])
+
+    def references(self, example: Row) -> list[str]:
+        """The translations of an example."""
+        return texts_of(example["target"], example["place"])
 
     def score(
         self,
@@ -78,31 +112,33 @@ class Translation(TextTask):
         examples: Sequence[Row],
         *,
         model: str,
+        made: str = GIVEN,
         run_id: str = "",
         notes: tuple[str, ...] = (),
     ) -> TaskResult:
         """Corpus scores; each sentence is one example, with one or several references."""
         check_counts(texts, examples, self.name)
-        references = [texts_of(example["target"], example["place"]) for example in examples]
-        sources = [text_of(example["source"], example["place"]) for example in examples]
+        references = [self.references(example) for example in examples]
+        sources = [self.source(example) for example in examples]
         most = max(map(len, references))
         streams: list[list[str | None]] = [
             [row[i] if i < len(row) else None for row in references] for i in range(most)
         ]
-        scorers = {
-            "bleu": _scorer("bleu", tokenize=self._tokenizer(references)),
-            "chrf": _scorer("chrf"),
-            "ter": _scorer("ter"),
-        }
+        scorers, apart = self._scorers(references)
         terms: dict[Metric, FloatArray] = {}
         signatures: list[str] = []
         for metric in self.metrics:
             scorer = scorers[metric.name]
-            rows = scorer._extract_corpus_statistics(list(texts), streams)
+            given, right = list(texts), streams
+            if apart and metric.name == "ter":
+                given = [apart(text) for text in given]
+                right = [[text and apart(text) for text in stream] for stream in streams]
+            rows = scorer._extract_corpus_statistics(given, right)
             terms[metric] = np.asarray(rows, dtype=np.float64)
             if metric.name != "ter":
-                scorer.corpus_score(list(texts), streams)  # the signature counts references
-            signatures.append(f"{metric.name}|{scorer.get_signature()}")
+                scorer.corpus_score(given, right)  # the signature counts references
+            tokens = f"tok:{_CHARACTERS}|" if apart and metric.name == "ter" else ""
+            signatures.append(f"{metric.name}|{tokens}{scorer.get_signature()}")
         outputs = tuple(
             {"input": source, "output": text, "references": row}
             for source, text, row in zip(sources, texts, references, strict=True)
@@ -112,7 +148,8 @@ class Translation(TextTask):
             task=self.name,
             model=model,
             run_id=run_id,
-            signature=self.signature_of(*signatures),
+            made=made,
+            signature="|".join(signatures),
             outputs=outputs,
             level=self.level,
             seed=self.seed,
@@ -120,15 +157,47 @@ class Translation(TextTask):
         )
 
     def baselines(self) -> Mapping[str, Callable[[Row], str]]:
-        """The source itself; `TranslationMemory` is the stronger one."""
-        return {"copy": lambda example: str(example["source"])}
+        """The source itself; `memory`, which takes training pairs, is the stronger one."""
+        return {"copy": self.source}
 
-    def _tokenizer(self, references: list[list[str]]) -> str:
+    def baseline(self, name: str, examples: Sequence[Row], train: Sequence[Row] = ()) -> list[str]:
+        """The texts of a baseline; `memory` is a `TranslationMemory` of `train`."""
+        if name != MEMORY:
+            if name not in self.baselines():
+                raise no_baseline(self, name, [*self.baselines(), MEMORY])
+            return super().baseline(name, examples, train)
+        if not train:
+            raise UsageError(
+                f"the baseline {name} looks translations up among training pairs, and there are"
+                " none",
+                hint="Name their file: --baseline memory --train FILE",
+            )
+        memory = TranslationMemory(
+            [self.source(row) for row in train], [self.references(row)[0] for row in train]
+        )
+        return memory.translate([self.source(example) for example in examples])
+
+    def _scorers(
+        self, references: Sequence[Sequence[str]]
+    ) -> tuple[dict[str, Any], Callable[[str], str] | None]:
+        """sacrebleu's metrics by name, and what sets a text's characters apart for TER, if so."""
         language = check_language(self.language)
         if language is None:
-            texts = [text for row in references for text in row]
-            return "zh" if by_characters(None, texts) else _SPACED
-        return _TOKENIZERS.get(language, _SPACED)
+            script = unspaced_script([text for row in references for text in row])
+            language = {"han": "zh", "kana": "ja", "other": "th", None: "en"}[script]
+        spaced = _SPACED if language not in UNSPACED else _CHARACTERS
+        tokenize = self.tokenize or _TOKENIZERS.get(language, spaced)
+        asian = {"normalized": True, "asian_support": True} if language in ("zh", "ja") else {}
+        scorers = {
+            "bleu": _scorer("bleu", tokenize=tokenize),
+            "chrf": _scorer("chrf"),
+            "ter": _scorer("ter", **asian),
+        }
+        if language not in UNSPACED or asian:
+            return scorers, None
+        from sacrebleu.tokenizers.tokenizer_char import TokenizerChar
+
+        return scorers, TokenizerChar()
 
 
 class TranslationMemory:

@@ -26,7 +26,7 @@ from isoloss.tasks.metric import FloatArray, Metric, mean_metric, mean_statistic
 from isoloss.tasks.opening import OpenModel
 from isoloss.tasks.pass_at_k import pass_at_k
 from isoloss.tasks.results import TaskResult, scored
-from isoloss.tasks.task import Task
+from isoloss.tasks.task import Task, check_counted
 
 KS = (1, 2, 5, 10, 100)
 SEED_STEP = 1_000_003
@@ -90,9 +90,10 @@ class Code(Task):
     metrics: ClassVar[tuple[Metric, ...]] = (*_PASS.values(), _BITS)
 
     def __post_init__(self) -> None:
-        for name in ("samples", "workers"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be positive, found {getattr(self, name)}")
+        super().__post_init__()
+        check_counted(self, "samples", "workers", "max_tokens", "memory_mib")
+        if not 0 < self.seconds < math.inf:
+            raise UsageError(f"seconds must be positive, found {self.seconds!r}")
         if self.samples > 1 and self.temperature == 0:
             raise UsageError(
                 f"{self.samples} samples at temperature 0 are one and the same",
@@ -124,6 +125,34 @@ class Code(Task):
             model=str(opened.folder),
             run_id=opened.run_id,
             notes=notes,
+        )
+
+    def likelihood(self, opened: OpenModel, examples: Sequence[Row]) -> TaskResult:
+        """How well a model predicts solutions that are right; no program is run.
+
+        Raises:
+            UsageError: the model is of another kind.
+            DataError: an example that is no problem, or no solution fits the model's context.
+        """
+        self.check(opened, examples)
+        problems = [problem_of(example, self.template) for example in examples]
+        terms, notes = self._solution_bits(opened, problems)
+        if not terms[:, 1].any():
+            raise DataError(
+                f"{self.name}: no solution fits a context of {opened.context_length:,} tokens",
+                hint="Take models with a longer context, or shorter problems.",
+            )
+        forms = "+".join(dict.fromkeys(problem.form for problem in problems))
+        return scored(
+            {_BITS: terms},
+            task=self.name,
+            model=str(opened.folder),
+            run_id=opened.run_id,
+            signature=f"{forms}|likelihood of the solution|nothing is run",
+            outputs=tuple({"input": p.prompt, "task_id": p.name} for p in problems),
+            level=self.level,
+            seed=self.seed,
+            notes=tuple(notes),
         )
 
     def score(
@@ -250,7 +279,8 @@ class Code(Task):
             task=self.name,
             model=model,
             run_id=run_id,
-            signature=self._signature(problems, least, made),
+            made=made,
+            signature=self._signature(problems, least),
             outputs=tuple(outputs),
             level=self.level,
             seed=self.seed,
@@ -284,11 +314,11 @@ class Code(Task):
         }
         return "|".join(f"{name}:{value}" for name, value in parts.items() if value is not None)
 
-    def _signature(self, problems: Sequence[Problem], samples: int, made: str) -> str:
+    def _signature(self, problems: Sequence[Problem], samples: int) -> str:
         forms = "+".join(dict.fromkeys(problem.form for problem in problems))
         python = f"{sys.version_info[0]}.{sys.version_info[1]}"
         return (
-            f"{forms}|samples:{samples}|{made}|seconds:{self.seconds:g}"
+            f"{forms}|samples:{samples}|seconds:{self.seconds:g}"
             f"|memory_mib:{self.memory_mib}|python:{python}|isolation:{isolation_level()}"
         )
 

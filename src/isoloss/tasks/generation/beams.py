@@ -1,9 +1,9 @@
 """Beam search: the likeliest texts, found by keeping the best few beginnings.
 
 The rules are those of `transformers` with its default `early_stopping=False`, so that both find
-the same texts: twice as many candidates as beams are looked at; one that ends counts where it is
-among the best `beams`; a search is over where no running beginning, at its present length, would
-outrank the worst of `beams` finished texts.
+the same texts: of k beams twice as many candidates are looked at, and k more for each further
+entry that ends a text; one that ends counts where it is among the best k; a search is over where
+no running beginning, at its present length, would outrank the worst of k finished texts.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from isoloss.tasks.conventions import Conventions
 from isoloss.tasks.generation.sampling import checked, penalised
 from isoloss.tasks.generation.settings import GenerationSettings
 from isoloss.tasks.sessions import Session
@@ -42,17 +43,24 @@ class _Search:
 
 
 def beam_search(
-    session: Session, settings: GenerationSettings, *, end: int, max_tokens: int
+    session: Session,
+    settings: GenerationSettings,
+    *,
+    ends: tuple[int, ...],
+    max_tokens: int,
+    conventions: Conventions | None = None,
 ) -> list[list[Hypothesis]]:
     """The finished texts of each row, the best first.
 
     Args:
         session: not begun yet, one row a prompt.
         settings: `beams`, `length_penalty` and penalties.
-        end: the token that ends a text.
+        ends: the tokens that end a text.
         max_tokens: longest text.
+        conventions: what is forced and never written.
     """
     k = settings.beams
+    rules = conventions or Conventions()
     searches = [
         _Search(
             seen=list(row),
@@ -71,7 +79,10 @@ def beam_search(
         running = [searches[index] for index in live]
         seen = [[*s.seen, *beam] for s in running for beam in s.beams]
         made = [beam for s in running for beam in s.beams]
-        scores_BV = penalised(shares_BV, settings, seen, made)
+        last = length == max_tokens
+        scores_BV = rules.directed(
+            penalised(shares_BV, settings, seen, made), first=length == 1, last=last
+        )
         parents: list[int] = []
         for place, search in enumerate(running):
             rows = slice(place * k, (place + 1) * k)
@@ -80,9 +91,10 @@ def beam_search(
                 scores_BV[rows],
                 shares_BV[rows],
                 settings,
-                end=end,
+                ends=ends,
                 length=length,
-                last=length == max_tokens,
+                last=last,
+                forced=last and bool(rules.last),
             )
             if not search.over:
                 parents += [place * k + beam for beam in origin]
@@ -100,15 +112,16 @@ def _extend(
     shares_KV: Tensor,
     settings: GenerationSettings,
     *,
-    end: int,
+    ends: tuple[int, ...],
     length: int,
     last: bool,
+    forced: bool,
 ) -> list[int]:
     """Take one more token in every beam; returns the beam that each new one comes from."""
     k, vocabulary = settings.beams, scores_KV.shape[-1]
     before = torch.tensor(search.scores, dtype=torch.float64, device=scores_KV.device)
     total_N = (scores_KV + before[:, None]).flatten()
-    best = total_N.topk(min(2 * k, len(total_N)))
+    best = total_N.topk(min((1 + len(ends)) * k, len(total_N)))
     kept: list[tuple[float, int, int]] = []
     for rank, (score, at) in enumerate(
         zip(best.values.tolist(), best.indices.tolist(), strict=True)
@@ -116,17 +129,17 @@ def _extend(
         if score == -math.inf:
             continue
         beam, token = divmod(at, vocabulary)
-        if token != end and not last:
+        ended = token in ends
+        if not ended and not last:
             kept.append((score, beam, token))
         elif rank < k:
             share = float(shares_KV[beam, token])
-            ended = token == end
             search.finished.append(
                 Hypothesis(
                     tokens=(*search.beams[beam], *(() if ended else (token,))),
                     score=score / length**settings.length_penalty,
                     log_probs=(*search.log_probs[beam], *(() if ended else (share,))),
-                    ended=ended,
+                    ended=ended and not forced,
                 )
             )
     search.finished = sorted(search.finished, key=lambda h: -h.score)[:k]

@@ -35,7 +35,8 @@ def generate(
     """Text after each prompt, or from each source where the model is an encoder-decoder.
 
     An empty prompt of a decoder starts after an end of text. Prompts longer than the context are
-    seen from their end. The target of an encoder-decoder never exceeds its context.
+    seen from their end. The target of an encoder-decoder never exceeds its context. Texts are
+    without special entries; `Generation.tokens` has them.
 
     Args:
         opened: a decoder or encoder-decoder.
@@ -83,7 +84,9 @@ def _generate(
     session, room = _session(opened, batch, settings.max_tokens)
     if settings.beams == 1:
         return _decode(opened, session, batch, settings, room, on_text)
-    best = beam_search(session, settings, end=opened.end, max_tokens=room)
+    best = beam_search(
+        session, settings, ends=opened.ends, conventions=opened.conventions, max_tokens=room
+    )
     done: dict[int, Generation] = {}
     for row, (first, *_) in zip(batch, best, strict=True):
         row.made, row.log_probs = list(first.tokens), list(first.log_probs)
@@ -100,7 +103,7 @@ def _session(opened: OpenModel, batch: list[_Row], max_tokens: int) -> tuple[Ses
         if room < 1:
             raise UsageError(f"{opened.folder}: a context of one token has no room for a text")
         rows = [[opened.start] for _ in batch]
-        sources = [[*row.ids, opened.end] for row in batch]  # as sources end in training
+        sources = [opened.source(row.ids) for row in batch]
         return new_session(opened, rows, capacity=room + 1, sources=sources), room
     before = [] if opened.bos is None else [opened.bos]
     rows = [(before + row.ids) or [opened.end] for row in batch]
@@ -124,6 +127,7 @@ def _decode(
     for length in range(1, room + 1):
         logits_BV = logits_BV.double()
         scores_BV = penalised(logits_BV, settings, session.rows, [row.made for row in live])
+        scores_BV = opened.conventions.directed(scores_BV, first=length == 1, last=length == room)
         tokens, shares = choose(logits_BV, scores_BV, settings, generators)
         left: list[int] = []
         for place, (row, token, share) in enumerate(zip(live, tokens, shares, strict=True)):
@@ -155,7 +159,9 @@ def _take(
     last: bool,
 ) -> str | None:
     """Add a token to a row; says how the text ended, if it did."""
-    ended = "end" if token == opened.end else None
+    ended = None
+    if token in opened.ends:  # forced upon the last token, it is no end of the model's own
+        ended = "length" if last and opened.conventions.last else "end"
     if ended is None:
         row.made.append(token)
         row.log_probs.append(share)
@@ -197,9 +203,9 @@ def cut_at(text: str, stops: Iterable[str]) -> tuple[str, bool]:
 def _text(opened: OpenModel, row: _Row) -> str:
     """The text of the new tokens; with the prompt before them, where that changes it."""
     if opened.kind == "encoder_decoder" or not row.ids:
-        return opened.decode(row.made)
-    whole, before = opened.decode(row.ids + row.made), opened.decode(row.ids)
-    return whole[len(before) :] if whole.startswith(before) else opened.decode(row.made)
+        return opened.plain(row.made)
+    whole, before = opened.plain(row.ids + row.made), opened.plain(row.ids)
+    return whole[len(before) :] if whole.startswith(before) else opened.plain(row.made)
 
 
 def _generation(row: _Row, text: str, ended: str, *, score: float | None = None) -> Generation:
