@@ -11,6 +11,8 @@ import pytest
 
 from isoloss.cli import main
 
+OF_TEXTS = ("--weight", "a=1", "--text-field", "text", "--max-bytes", "1k")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -98,6 +100,18 @@ def test_pairs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["prepare", "b.txt", "--domain", "a=b.txt", "--out", "c"], 2, "sources or --domain"),
         (["prepare", "pairs.tsv", "--pair-fields", "1", "--out", "c"], 2, "found 1"),
         (["prepare", "pairs.tsv", "--pair-fields", "1,9", "--out", "c"], 3, "column 9"),
+        (
+            ["prepare", "--domain", "a=pairs.tsv", "--pair-fields", "1,2", "--out", "c"],
+            2,
+            "--domain: only for a corpus of texts",
+        ),
+        (
+            ["prepare", "pairs.tsv", "--pair-fields", "1,2", "--out", "c", *OF_TEXTS],
+            2,
+            "--weight, --text-field, --max-bytes: only for a corpus of texts, not of pairs",
+        ),
+        (["prepare", "b.txt", "--attribution", "me", "--out", "c"], 2, "for a corpus of pairs"),
+        (["prepare", "b.txt", "--attribution-field", "3", "--out", "c"], 2, "corpus of pairs"),
     ],
 )
 def test_mistakes(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from isoloss.cli import main
+from isoloss.errors import DataError
 from isoloss.planning import Design
 
 
@@ -93,6 +94,7 @@ def test_other_targets_and_beliefs(table: Path, capsys, more: list[str]) -> None
         (["--target-flops", "1e22", "--strategy", "greedy"], 2, "no strategy"),
         (["--target", "N=7e9"], 2, "lacks 'D'"),
         (["--target-flops", "1e22", "--candidates", "no.csv"], 5, "no such file"),
+        (["--target-flops", "1e22", "--map", "tokens=D"], 2, "mapping of columns"),
     ],
 )
 def test_mistakes_are_told_without_a_traceback(
@@ -102,3 +104,17 @@ def test_mistakes_are_told_without_a_traceback(
     told = capsys.readouterr().err
     assert said in told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("laws", [(), ("chinchilla",), ("chinchilla", "skaling")])
+def test_the_seed_reaches_every_fit(table: Path, monkeypatch, laws: tuple[str, ...]) -> None:
+    seeds: list[int] = []
+
+    def noted(runs, law, *, seed=0):
+        seeds.append(seed)
+        raise DataError(law, hint="Enough was seen.")
+
+    monkeypatch.setattr("isoloss.fitting.fit", noted)
+    given = [word for law in laws for word in ("--law", law)]
+    assert main(words(table, "--target-flops", "1e22", "--seed", "7", *given)) == 3
+    assert seeds == [7]

@@ -126,6 +126,21 @@ def test_an_interrupted_study_says_how_to_go_on() -> None:
     assert hint == "Finished runs are kept; go on with: isoloss study --out 'my study'"
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["train", "--out", "m"], "Training is kept up to its last checkpoint; go on with: "),
+        (["--json", "finetune", "m"], "Training is kept up to its last checkpoint; go on with: "),
+        (["corpus", "prepare", "a.txt"], "An unfinished corpus is made anew; start again with: "),
+        (["runs", "import", "a.csv"], "All rows were added, or none; start again with: "),
+        (["runs", "show", "a.csv"], "Nothing was changed; start again with: "),
+    ],
+)
+def test_what_an_interrupted_command_leaves(words: list[str], told: str) -> None:
+    hint = explain(KeyboardInterrupt(), words).hint
+    assert hint == told + " ".join(["isoloss", *words])
+
+
 def test_ctrl_c_ends_a_command_with_130(tmp_path: Path) -> None:
     """A real SIGINT while the command reads its table from a pipe that never ends."""
     pipe = tmp_path / "table.csv"

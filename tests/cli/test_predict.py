@@ -9,6 +9,8 @@ import pytest
 
 from isoloss.cli._dispatch import run
 
+POINT = ["published:epoch", "--n", "1B", "--d", "1T"]
+
 
 def answer(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     assert run(["predict", *words, "--json"]) == 0
@@ -62,6 +64,13 @@ def test_a_table_of_budgets(capsys: pytest.CaptureFixture[str]) -> None:
         (["published:epoch", "--n", "1B", "--d", "1T", "--loss", "2"], "cannot go with --loss", 2),
         (["example", "--unique-tokens", "1B", "--n", "1M", "--d", "1M"], "goes with", 2),
         (["example", "--law", "power", "--loss", "2"], "splits no budget", 2),
+        ([*POINT, "--level", "0.5"], "--level would change nothing", 2),
+        ([*POINT, "--kind", "run", "--law", "kaplan"], "--law, --kind would change nothing", 2),
+        ([*POINT, "--target", "acc", "--map", "a=b"], "--target, --map would change nothing", 2),
+        (["example", "--loss", "2.5", "--kind", "run"], "--kind cannot go with --loss", 2),
+        (["example", "--loss", "2.5", "--scale", "2"], "--loss cannot go with --scale", 2),
+        (["example", "--loss", "2.5", "-o", "x.svg"], "-o writes the figure of --scale", 2),
+        (["example", "--n", "1M", "--d", "1M", "--points", "3"], "--points goes with", 2),
         (["published:nobody", "--n", "1B", "--d", "1T"], "no published law", 5),
     ],
 )

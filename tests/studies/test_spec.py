@@ -8,7 +8,7 @@ import pytest
 
 from isoloss.errors import DataError, NotFoundError, UsageError
 from isoloss.studies import load_spec
-from isoloss.studies.spec import parse_spec
+from isoloss.studies.spec import parse_spec, settled
 
 
 def test_the_built_in_study_is_the_default_of_every_key():
@@ -23,14 +23,26 @@ def test_every_number_survives_json():
 def test_relative_sources_are_beside_the_file_wherever_one_stands(tmp_path, monkeypatch):
     (tmp_path / "sub").mkdir()
     spec = tmp_path / "sub" / "s.toml"
-    spec.write_text("[corpus]\nsources = ['a.txt', '../b.txt', 'stdlib', '/c.txt']\n")
+    spec.write_text(
+        "[corpus]\nsources = ['a.txt', '../b.txt', 'stdlib', '/c.txt', 'hf://o/n:train']\n"
+    )
     monkeypatch.chdir(tmp_path)
     first = load_spec("sub/s.toml")
     monkeypatch.chdir(tmp_path / "sub")
     assert load_spec(Path("s.toml")) == first
     assert first.corpus.sources == [
         str(tmp_path / "sub" / "a.txt"), str(tmp_path / "b.txt"), "stdlib", "/c.txt",
+        "hf://o/n:train",
     ]  # fmt: skip
+
+
+def test_names_of_data_stay_and_paths_are_settled(tmp_path):
+    sources = ["a.txt", "hf://o/n/c:train", Path("hf://o/n"), "hf:///data:test", "stdlib"]
+    assert settled(sources, tmp_path) == [
+        str(tmp_path / "a.txt"), "hf://o/n/c:train", "hf://o/n", "hf:///data:test", "stdlib",
+    ]  # fmt: skip
+    (tmp_path / "stdlib").mkdir()
+    assert settled(["stdlib"], tmp_path) == [str(tmp_path / "stdlib")]
 
 
 def test_the_command_line_wins_over_the_spec():
@@ -65,6 +77,13 @@ def test_wrong_values_name_their_place(values, message):
     assert message in caught.value.message
     assert caught.value.message.startswith("here: ")
     assert caught.value.hint
+
+
+def test_a_misspelt_key_of_any_table_gets_a_close_one():
+    for table, wrong, close in (("model", "famly", "family"), ("task", "limt", "limit")):
+        with pytest.raises(UsageError) as caught:
+            parse_spec({table: {wrong: 1}}, "here")
+        assert caught.value.hint == f"Did you mean {close!r}?"
 
 
 def test_all_mistakes_are_told_at_once():

@@ -11,13 +11,15 @@ import pytest
 from isoloss.architecture import config_for_width
 from isoloss.corpus import Corpus, PairCorpus, prepare_pairs
 from isoloss.errors import DataError, NotFoundError, UsageError
-from isoloss.studies import load_spec, task_examples
+from isoloss.studies import load_spec
 from isoloss.studies.folder import StudyFolder, settle_spec
 from isoloss.studies.spec import StudySpec, TaskSpec, parse_spec
 from isoloss.studies.task_examples import floor_of, study_examples
-from isoloss.studies.task_scores import settle_task
+from isoloss.studies.task_scores import FORMAT, _read, settle_task
 from isoloss.tasks.choices import Choices
+from isoloss.tasks.summarisation import Summarisation
 from isoloss.tasks.translation import Translation
+from isoloss.training.finetuning import comparison, training_pairs
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_examples_of_the_training_pairs_are_left_out(pairs: PairCorpus, tmp_path
 
 
 def test_examples_that_are_all_in_the_training_pairs(pairs: PairCorpus, tmp_path: Path) -> None:
-    (source,) = task_examples._texts(pairs, pairs.train.source, pairs.train.source_offsets[:2])
+    source = training_pairs(pairs)[0]["source"]
     data = write(tmp_path / "seen.jsonl", [{"source": source, "target": "x"}] * 5)
     with pytest.raises(DataError, match="5 of 5 examples stand in the training text") as caught:
         study_examples(Translation(), TaskSpec(name="translation", data=[data]), pairs)
@@ -82,10 +84,39 @@ def test_long_texts_of_a_corpus_are_looked_up(
     rows, notes = study_examples(Choices(), asked, tiny_corpus)
     assert [one["question"] for one in rows] == ["is it so?", "or not?"]
     assert "1 of 3" in notes[0]
-    monkeypatch.setattr(task_examples, "MOST_TOKENS", 10)
+    monkeypatch.setattr(comparison, "MOST_TOKENS", 10)
     rows, notes = study_examples(Choices(), asked, tiny_corpus)
     assert len(rows) == 3
     assert "was not looked up" in notes[0]
+
+
+def test_sources_of_several_sentences_are_looked_up(pairs: PairCorpus, tmp_path: Path) -> None:
+    """Joined as evaluation joins them, with white space of any kind between words."""
+    held, _ = study_examples(Translation(), TaskSpec(name="translation", limit=1000), pairs)
+    new = {int(row["source"].split()[1]) for row in held}
+    known = next(i for i in range(400) if i not in new)
+    rows = [
+        {"source": [f"number {known}", "of  many"], "target": "x"},
+        {"source": ["number 7777", "of many"], "target": "x"},
+        {"source": ["number 8888", "of many"], "target": "x"},
+    ]
+    asked = TaskSpec(name="summarisation", data=[write(tmp_path / "lists.jsonl", rows)])
+    found, notes = study_examples(Summarisation(), asked, pairs)
+    assert [row["source"] for row in found] == [row["source"] for row in rows[1:]]
+    assert notes == ["1 of 3 examples stand in the training text: left out"]
+
+
+def test_sources_of_several_sentences_are_looked_up_in_running_text(
+    tiny_corpus: Corpus, tiny_text: str, tmp_path: Path
+) -> None:
+    ids = tiny_corpus.train.tolist()
+    whole = tiny_corpus.tokenizer().decode(ids, skip_special_tokens=False)
+    lines = whole[whole.index("\n", 500) + 1 :].splitlines()[:3]
+    rows = [{"source": lines, "target": "x"}]
+    rows += [{"source": [*lines, f"Not {i} there."], "target": "x"} for i in range(2)]
+    asked = TaskSpec(name="summarisation", data=[write(tmp_path / "lists.jsonl", rows)])
+    found, _ = study_examples(Summarisation(), asked, tiny_corpus)
+    assert [row["source"] for row in found] == [row["source"] for row in rows[1:]]
 
 
 def test_a_text_corpus_has_no_examples_of_its_own(tiny_corpus: Corpus) -> None:
@@ -93,10 +124,17 @@ def test_a_text_corpus_has_no_examples_of_its_own(tiny_corpus: Corpus) -> None:
         study_examples(Choices(), TaskSpec(name="choices"), tiny_corpus)
 
 
+def test_examples_that_were_settled_anew_are_read_anew(tmp_path: Path) -> None:
+    for examples in ([], [{"source": "a"}]):
+        document = {"format": FORMAT, "name": "x", "metrics": [], "examples": examples}
+        (tmp_path / "task.json").write_text(json.dumps(document), "utf-8")
+        assert _read(tmp_path / "task.json")["examples"] == examples
+
+
 def test_guessing_among_choices_is_the_floor() -> None:
     rows: list[dict[str, Any]] = [{"choices": ["a", "b", "c", "d"]}, {}]
     assert floor_of(Choices(), "acc", rows) == (1 / 4 + 1 / 2) / 2
-    assert floor_of(Choices(), "brier", rows) == 0
+    assert floor_of(Choices(), "brier_score", rows) == 0
     assert floor_of(Translation(), "bleu", rows) == 0
 
 
@@ -110,8 +148,14 @@ def test_guessing_among_choices_is_the_floor() -> None:
         (
             {"name": "code", "options": {"allow_code_execution": True}},
             UsageError,
-            "a study does not run what its models write",
+            "--allow-code-execution",
         ),
+        (
+            {"name": "translation", "allow_code_execution": True},
+            UsageError,
+            "the task translation runs no code",
+        ),
+        ({"name": "extractive-qa"}, UsageError, "needs models of kind encoder"),
         ({"name": "translation", "data": ["nowhere.tsv"]}, NotFoundError, "nowhere.tsv"),
     ],
 )
@@ -130,13 +174,20 @@ def test_mistakes_come_before_anything_is_trained(
 def test_a_spec_names_task_and_files_beside_it(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(
         '[task]\nname = "translation"\ndata = ["dev.tsv"]\ncolumns = {source = "1", target = "2"}'
-        "\noptions = {beams = 2}\n",
+        '\noptions = {beams = 2}\ncheck_on = ["../b"]\n',
         "utf-8",
     )
     spec = load_spec(tmp_path / "s.toml")
     assert spec.task is not None
     assert spec.task.data == [str(tmp_path / "dev.tsv")]
     assert spec.task.limit == 200
+    assert spec.task.check_on == [str(tmp_path.parent / "b")]
+    assert not spec.task.allow_code_execution
+    allowed = spec.with_choices(allow_code_execution=True).task
+    assert allowed is not None
+    assert allowed.allow_code_execution
+    with pytest.raises(UsageError, match="runs no code"):
+        StudySpec().with_choices(allow_code_execution=True)
     kept = spec.with_choices(task="translation", task_data=["other.tsv"])
     assert kept.task is not None
     assert (kept.task.options, kept.task.data) == ({"beams": 2}, ["other.tsv"])
@@ -159,3 +210,14 @@ def test_specs_without_a_task_stay_the_same(tmp_path: Path) -> None:
     settle_spec(folder, StudySpec(task=TaskSpec(name="choices")))
     assert not folder.plan.exists()
     assert not folder.task.exists()
+
+
+def test_another_list_of_studies_to_try_on_is_no_other_study(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    settle_spec(folder, StudySpec(task=TaskSpec(name="choices")))
+    folder.plan.write_text("{}", "utf-8")
+    settle_spec(folder, StudySpec(task=TaskSpec(name="choices", check_on=["b"])))
+    assert folder.plan.exists()
+    assert json.loads(folder.spec.read_text("utf-8"))["task"]["check_on"] == ["b"]
+    settle_spec(folder, StudySpec(task=TaskSpec(name="choices", limit=9, check_on=["b"])))
+    assert not folder.plan.exists()

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,12 +72,10 @@ def finished(spec: Path, folder: Path, log: Path, *more: str) -> dict[str, Any]:
     return json.loads(log.with_suffix(".json").read_text("utf-8"))
 
 
-@pytest.fixture(scope="module")
-def translated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """Words and the same in capitals; killed among the runs, and then finished."""
-    home = tmp_path_factory.mktemp("translated")
+def translation(home: Path, letters: str, *more: str, name: str = "study.toml") -> Path:
+    """Pairs of made-up words and the same in capitals, and the spec of a study of them."""
     draw = random.Random(0)
-    words = ["".join(draw.choices("abcdefghij", k=3)) for _ in range(40)]
+    words = ["".join(draw.choices(letters, k=3)) for _ in range(40)]
     lines = ["source\ttarget"]
     for _ in range(900):
         text = " ".join(draw.choices(words, k=draw.randint(2, 4)))
@@ -86,9 +85,17 @@ def translated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str
         source="pairs.tsv",
         corpus='fields = ["source", "target"]',
         task="translation",
-        data="limit = 12\noptions = {max_tokens = 20}",
+        data="\n".join(["limit = 12", "options = {max_tokens = 20}", *more]),
     )
-    (home / "study.toml").write_text(text, "utf-8")
+    (home / name).write_text(text, "utf-8")
+    return home / name
+
+
+@pytest.fixture(scope="module")
+def translated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Words and the same in capitals; killed among the runs, and then finished."""
+    home = tmp_path_factory.mktemp("translated")
+    translation(home, "abcdefghij")
     where = home / "study.toml", home / "study"
     killed_when(started(*where, home / "first.log"), home / "first.log", LANDED)
     return home, finished(*where, home / "last.log")
@@ -195,6 +202,82 @@ def test_scores_are_registered_before_the_run_and_judged_once(
     assert document["verification"]["predicted"] < 10  # of the loss, as before
 
 
+def test_both_steps_are_drawn_together(translated: tuple[Path, dict[str, Any]]) -> None:
+    _, document = translated
+    laws = [law for law in document["task"]["chain"].values() if law["status"] == "identified"]
+    assert laws
+    assert all(law["paired_draws"] is True for law in laws)
+
+
+def test_the_law_is_tried_on_a_study_of_another_corpus(
+    translated: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Its folder may be named once it is finished: no number changes, and nothing is trained."""
+    home, before = translated
+    spec = translation(tmp_path, "klmnopqrst")
+    other = finished(spec, tmp_path / "study", tmp_path / "log")
+    named = f'check_on = ["{os.path.relpath(tmp_path / "study", home)}"]'
+    spec = translation(home, "abcdefghij", named, name="checked.toml")
+    shutil.copytree(home / "study", home / "checked")
+    document = finished(spec, home / "checked", home / "checked.log")
+    assert not LANDED.findall((home / "checked.log").read_text("utf-8"))
+    for part in ("runs", "verification", "fit", "plans", "provenance"):
+        assert document[part] == before[part]
+    assert document["study"]["seconds"] == before["study"]["seconds"]
+    for part in before["task"].keys() - {"checks"}:
+        assert document["task"][part] == before["task"][part]
+    assert before["task"]["checks"] == []
+    (check,) = document["task"]["checks"]
+    assert check["folder"] == str(tmp_path / "study")
+    assert check["loss_unit"] == "bits_per_byte"
+    told = check["metrics"]["answer_bits_per_byte"]
+    assert told["n_runs"] == len(other["runs"])
+    measured = {row["run_id"]: row["metric_answer_bits_per_byte"] for row in other["runs"]}
+    assert {row["run_id"]: row["measured"] for row in told["runs"]} == measured
+    errors = [row["error"] for row in told["runs"]]
+    assert told["rms"] == pytest.approx((sum(e * e for e in errors) / len(errors)) ** 0.5)
+    page = Path(document["paths"]["report"]).read_text("utf-8")
+    assert "The law of the score on other studies" in page
+    again = finished(spec, home / "checked", home / "again.log")
+    assert "this study is finished" in (home / "again.log").read_text("utf-8")
+    assert again["task"]["checks"] == document["task"]["checks"]
+
+
+def test_encoders_are_tuned_before_spans_are_scored(tmp_path: Path, tiny_text: str) -> None:
+    """Masked encoders on questions whose answer is the word after "asked"."""
+    draw = random.Random(0)
+    (tmp_path / "text.txt").write_text(tiny_text, "utf-8")
+    words = [word for word in set(tiny_text.lower().replace(".", "").split()) if len(word) > 3]
+    words = sorted(words)[:30]
+    rows: list[dict[str, Any]] = []
+    for _ in range(120):
+        said = draw.choices(words, k=5)
+        said.insert(draw.randrange(4), "asked")
+        context, answer = " ".join(said), said[said.index("asked") + 1]
+        start = context.index("asked ") + len("asked ")
+        answers = [{"text": answer, "answer_start": start}]
+        rows.append({"question": "what?", "context": context, "answers": answers})
+    (tmp_path / "asked.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    data = 'data = ["asked.jsonl"]\nlimit = 20\ntuning_steps = 8'
+    text = SPEC.format(source="text.txt", corpus="", task="extractive-qa", data=data)
+    text = 'objective = "masked"\n' + text
+    (tmp_path / "study.toml").write_text(text, "utf-8")
+    document = finished(tmp_path / "study.toml", tmp_path / "study", tmp_path / "log")
+    task = document["task"]
+    assert {name: metric["smooth"] for name, metric in task["metrics"].items()} == {
+        "exact_match": False, "f1": False, "span_nats": True,
+    }  # fmt: skip
+    assert task["n_examples"] == 20
+    assert any("8 steps of 16 windows" in note for note in task["notes"])
+    for row in document["runs"]:
+        assert row["metric_span_nats_low"] < row["metric_span_nats"] < 5
+        assert 0 <= row["metric_f1"] <= 1
+    saved = json.loads((tmp_path / "study" / "task.json").read_text("utf-8"))
+    scored = {row["context"] for row in saved["examples"]}
+    assert not scored & {row["context"] for row in saved["training"]}
+    assert len({row["metric_span_nats"] for row in document["runs"]}) == len(document["runs"])
+
+
 def test_a_second_look_registers_nothing(
     translated: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,7 +302,7 @@ def test_smooth_metrics_stand_beside_those_that_count(chosen: dict[str, Any]) ->
     assert task["main"] == "acc"
     metrics = task["metrics"]
     assert {name for name, metric in metrics.items() if metric["smooth"]} == {
-        "answer_nats", "brier",
+        "answer_nats", "brier_score",
     }  # fmt: skip
     assert metrics["acc"]["floor"] == 0.25
     assert len(metrics["acc"]["points"]) == len(chosen["runs"]) - 1

@@ -12,7 +12,7 @@ from isoloss.cli._answer import Answer
 from isoloss.errors import UsageError
 
 if TYPE_CHECKING:
-    from isoloss.tasks import Task
+    from isoloss.tasks import Task, TaskResult
     from isoloss.training.finetuning import Scoring
 
 
@@ -81,8 +81,8 @@ def finetuned(asked: AskedTuning) -> Answer:
     )
 
 
-def task_with(name: str, options: Mapping[str, str], seed: int) -> Task:
-    """A task with options as the command line has them.
+def task_with(name: str, options: Mapping[str, str], seed: int, *, flag: str = "--set") -> Task:
+    """A task with options as a flag of the command line has them.
 
     Raises:
         NotFoundError, UsageError: no such task or option.
@@ -91,13 +91,15 @@ def task_with(name: str, options: Mapping[str, str], seed: int) -> Task:
     from isoloss.tasks import task_class, with_options
 
     kind = task_class(name)
-    return with_options(kind, {**typed_options(kind, options), "seed": seed})
+    return with_options(kind, {**typed_options(kind, options, flag), "seed": seed})
 
 
 def scoring_from(
     task: str | None,
     dev: list[str] | None,
     *,
+    options: Mapping[str, str],
+    metric: str | None,
     columns: Mapping[str, str],
     limit: int | None,
     every: int | None,
@@ -111,6 +113,10 @@ def scoring_from(
             which only fine-tuning makes.
     """
     if task is None and not dev:
+        if options or metric is not None:
+            raise UsageError(
+                "--task-set and --metric are for a task", hint="Name it with --task, and --dev."
+            )
         return None
     if task is None or not dev:
         raise UsageError(
@@ -118,14 +124,30 @@ def scoring_from(
         )
     from isoloss.training.finetuning import Scoring
 
-    chosen = task_with(task, {}, seed)
-    if chosen.name == "extractive-qa":
+    if task == "extractive-qa":
         raise UsageError(
             "the task extractive-qa needs a head for spans, which first weights do not have",
             hint="Train the encoder, then: isoloss finetune MODEL --task extractive-qa",
         )
+    chosen = task_with(task, options, seed, flag="--task-set")
     examples = chosen.read(dev, columns, limit)
-    return Scoring(task=chosen, examples=tuple(examples), every=every, patience=patience)
+    return Scoring(
+        task=chosen, examples=tuple(examples), every=every, patience=patience, metric=metric
+    )
+
+
+def baselines_beside(
+    scoring: Scoring | None, sources: list[Path], out: Path
+) -> dict[str, TaskResult]:
+    """Scores that take no model, on the examples of a model that was trained from a text."""
+    if scoring is None:
+        return {}
+    from isoloss.corpus.opening import is_prepared, open_corpus
+    from isoloss.training.finetuning import baseline_scores, training_pairs
+
+    prepared = len(sources) == 1 and is_prepared(sources[0])
+    corpus = open_corpus(sources[0] if prepared else out / "corpus")
+    return baseline_scores(scoring.task, training_pairs(corpus), scoring.examples)
 
 
 def _check(asked: AskedTuning) -> None:

@@ -41,7 +41,7 @@ def read_runs(source: str, columns: Mapping[str, str] | None = None) -> Runs:
     return Runs.read(path, columns=columns)
 
 
-def read_fit(source: str, law: str | None = None) -> Fit:
+def read_fit(source: str, law: str | None = None, *, seed: int = 0) -> Fit:
     """A saved fit, or a fit with the defaults to the run table that `source` names."""
     from isoloss.fitting import Fit, fit
 
@@ -52,7 +52,7 @@ def read_fit(source: str, law: str | None = None) -> Fit:
                 f"{source} is a fit and has its law", hint="Leave out --law, or give a run table."
             )
         return Fit.load(path)
-    return fit(read_runs(source), law or "chinchilla")
+    return fit(read_runs(source), law or "chinchilla", seed=seed)
 
 
 def is_fit(path: Path) -> bool:

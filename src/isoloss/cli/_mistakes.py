@@ -34,10 +34,13 @@ _EXTRA_OF = {
     "arviz": "bayes",
 }
 
+_TRAINING = "Training is kept up to its last checkpoint; go on with: {again}"
 _GO_ON = {
     "study": "Finished runs are kept; go on with: {again}",
-    "train": "Nothing half-made is left behind; start again with: {again}",
-    "runs": "Rows imported so far are kept; go on with: {again}",
+    "train": _TRAINING,
+    "finetune": _TRAINING,
+    "corpus prepare": "An unfinished corpus is made anew; start again with: {again}",
+    "runs import": "All rows were added, or none; start again with: {again}",
 }
 
 
@@ -72,8 +75,9 @@ def explain(error: BaseException, words: Sequence[str]) -> Problem:
 
 def _interrupted(words: Sequence[str]) -> Problem:
     again = shlex.join(["isoloss", *words])
-    command = next((word for word in words if not word.startswith("-")), "")
-    hint = _GO_ON.get(command, "Nothing was changed; start again with: {again}")
+    plain = [word for word in words if not word.startswith("-")]
+    hint = _GO_ON.get(" ".join(plain[:1])) or _GO_ON.get(" ".join(plain[:2]))
+    hint = hint or "Nothing was changed; start again with: {again}"
     return Problem(
         code="interrupted", message="interrupted", hint=hint.format(again=again), exit_code=130
     )

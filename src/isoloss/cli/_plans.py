@@ -11,7 +11,9 @@ from isoloss.errors import UsageError
 if TYPE_CHECKING:
     from isoloss.planning.hardware.ranges import Range
     from isoloss.planning.sources import Plannable
+    from isoloss.runs import Runs
 
+METRIC_LAW = "accuracy_sigmoid"
 AIMS = ("flops", "gpu_hours", "money", "days", "loss", "metric")
 
 
@@ -29,48 +31,75 @@ def is_published_law(source: str) -> bool:
     return True
 
 
+def runs_of(source: str) -> Runs | None:
+    """The runs of a table, a store or a study; None for a published law and a saved fit."""
+    from isoloss.cli._inputs import read_runs
+
+    if is_published_law(source) or Path(source).suffix.lower() == ".json":
+        return None
+    return read_runs(source)
+
+
 def read_plannable(
-    source: str, law: str | None, average: str | None, metric: Mapping[str, str], metric_law: str
+    source: str,
+    runs: Runs | None,
+    *,
+    law: str | None,
+    average: str | None,
+    metric: str | None,
+    metric_law: str | None,
 ) -> Plannable:
-    """What the words of the command name.
+    """What the words of the command name; `runs` are those of `runs_of`.
 
     Raises:
         UsageError: words that exclude each other.
     """
-    from isoloss.cli._inputs import read_fit, read_runs
+    _check_laws(source, runs, law=law, average=average, metric=metric, metric_law=metric_law)
+    if runs is None:
+        from isoloss.cli._inputs import read_fit
 
-    if average is None and not metric:
         return source if is_published_law(source) else read_fit(source, law)
-    if is_published_law(source):
+    from isoloss.fitting import compare, fit, fit_chain
+
+    if average is not None:
+        return compare(runs, [name.strip() for name in average.split(",") if name.strip()])
+    loss_fit = fit(runs, law or "chinchilla")
+    if metric is None:
+        return loss_fit
+    return fit_chain(loss_fit, fit(runs, metric_law or METRIC_LAW, target=metric))
+
+
+def _check_laws(source: str, runs: Runs | None, **given: str | None) -> None:
+    """Refuse flags that name laws where nothing is fitted, or where another flag names them."""
+    flags = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
+    fitted = [flag for flag in flags if flag != "--law" or is_published_law(source)]
+    if runs is None and fitted:
         raise UsageError(
-            "--average and --metric fit laws to runs; a published law has none",
+            f"{', '.join(fitted)}: for laws that are fitted to runs; {source} has none",
             hint="Give a run table, or leave them out.",
         )
-    if average is not None:
-        if metric or law is not None:
-            raise UsageError("--average names the laws, so it excludes --law and --metric")
-        from isoloss.fitting import compare
-
-        laws = [name.strip() for name in average.split(",") if name.strip()]
-        return compare(read_runs(source), laws)
-    from isoloss.fitting import fit, fit_chain
-
-    runs = read_runs(source)
-    (target,) = metric
-    return fit_chain(fit(runs, law or "chinchilla"), fit(runs, metric_law, target=target))
+    if given["average"] is not None and len(flags) > 1:
+        raise UsageError(
+            "--average names the laws, so it excludes --law, --metric and --metric-law",
+            hint="Leave out one of the two.",
+        )
+    if given["metric_law"] is not None and given["metric"] is None:
+        raise UsageError(
+            "--metric-law is the law of --metric, which is not given",
+            hint="For example: --metric metric_accuracy=0.6",
+        )
 
 
-def ladder_recipe(source: str) -> dict[str, Any] | None:
-    """How the runs of a table were trained; None for a published law or a saved fit."""
-    from isoloss.cli._inputs import read_runs
+def ladder_recipe(runs: Runs | None) -> dict[str, Any] | None:
+    """How the runs of a table were trained; None where there are none."""
     from isoloss.planning import recipe_of_runs
 
-    if is_published_law(source) or Path(source).suffix.lower() == ".json":
-        return None
-    return recipe_of_runs(read_runs(source))
+    return None if runs is None else recipe_of_runs(runs)
 
 
-def utilisation_of(text: str | None, source: str, hardware: str | None) -> float | Range | None:
+def utilisation_of(
+    text: str | None, runs: Runs | None, hardware: str | None
+) -> float | Range | None:
     """A number, or what the runs of a table reached on the device that they ran on.
 
     Raises:
@@ -85,25 +114,24 @@ def utilisation_of(text: str | None, source: str, hardware: str | None) -> float
             raise UsageError(
                 f"--utilisation expects a number between 0 and 1 or `measured`, found {text!r}"
             ) from None
-    if hardware is None or is_published_law(source) or Path(source).suffix.lower() == ".json":
+    if hardware is None or runs is None:
         raise UsageError(
             "--utilisation measured needs a run table, and --hardware: the device it ran on",
             hint="Give the table or the study instead of a fit.",
         )
-    from isoloss.cli._inputs import read_runs
     from isoloss.planning import hardware_choice, measured_utilisation
 
-    return measured_utilisation(read_runs(source), hardware_choice(hardware).device)
+    return measured_utilisation(runs, hardware_choice(hardware).device)
 
 
-def metric_target(text: str | None) -> dict[str, str]:
-    """`metric_accuracy=0.6` as one pair."""
-    from isoloss.cli._options import numbers, pairs
+def metric_target(text: str | None) -> tuple[str, float] | tuple[None, None]:
+    """`metric_accuracy=0.6` as a column and a value; nothing where it is left out."""
+    from isoloss.cli._options import numbers
 
     if text is None:
-        return {}
-    numbers([text], "--metric")
-    return pairs([text], "--metric")
+        return None, None
+    ((column, value),) = numbers([text], "--metric").items()
+    return column, value
 
 
 def check_one_aim(given: Mapping[str, Any]) -> None:

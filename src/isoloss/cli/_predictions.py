@@ -13,24 +13,27 @@ from isoloss.errors import UsageError
 if TYPE_CHECKING:
     from isoloss.fitting import Fit, PowerFit, ScaledPredictions
 
+POINTS = 9
+"""Rows of a table of budgets."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class AskedPrediction:
     """What the words of the command say."""
 
     source: str
     law: str | None
     target: str | None
     columns: Mapping[str, str] | None
-    kind: str
-    level: float
+    kind: str | None
+    level: float | None
 
     @classmethod
-    def of(cls, *, source: str | None, law: str | None, **others: Any) -> Asked:
+    def of(cls, *, source: str | None, law: str | None, **others: Any) -> AskedPrediction:
         """The words; `--law published:NAME` names the source itself.
 
         Raises:
-            UsageError: no source, or a published law beside one.
+            UsageError: no source, or a published law beside one, or beside what takes runs.
         """
         named = law is not None and law.startswith("published:")
         if source is not None and named:
@@ -44,8 +47,28 @@ class Asked:
                 hint="For example: isoloss predict published:epoch --n 70B --d 2T",
             )
         if source is None:
-            return cls(source=str(law), law=None, **others)
-        return cls(source=source, law=law, **others)
+            source, law = law, None
+        asked = cls(source=str(source), law=law, **others)
+        flags = {"law": "--law", "target": "--target", "columns": "--map", "kind": "--kind",
+                 "level": "--level"}  # fmt: skip
+        taken = [flag for name, flag in flags.items() if getattr(asked, name) is not None]
+        if taken and asked.published:
+            raise UsageError(
+                f"{asked.source} has constants, and neither runs nor an interval:"
+                f" {', '.join(taken)} would change nothing",
+                hint=f"Leave out {taken[0]}, or give a run table.",
+            )
+        return asked
+
+    @property
+    def interval(self) -> dict[str, Any]:
+        """Kind and level of the interval, as `predict` of a fit takes them."""
+        return {"kind": "mean" if self.kind is None else self.kind, "level": self.level_or_default}
+
+    @property
+    def level_or_default(self) -> float:
+        """The level of intervals."""
+        return 0.9 if self.level is None else self.level
 
     @property
     def power(self) -> bool:
@@ -61,11 +84,11 @@ class Asked:
 
 
 def answered(
-    asked: Asked,
+    asked: AskedPrediction,
     variables: Mapping[str, float],
     *,
     loss: float | None,
-    budgets: tuple[float | None, float | None, int],
+    budgets: tuple[float | None, float | None, int | None],
     scale: str | None,
     unique_tokens: float | None,
     output: Path | None,
@@ -82,9 +105,18 @@ def answered(
         "--scale": scale is not None,
     }
     several = [name for name, is_asked in questions.items() if is_asked]
-    if len(several) > 1 and scale is None:
+    if len(several) > 1 and several != ["--n, --d and --at", "--scale"]:  # told by `scaled`
         raise UsageError(
             f"{several[0]} cannot go with {several[1]}", hint="Ask one question at a time."
+        )
+    if output is not None and scale is None:
+        raise UsageError("-o writes the figure of --scale", hint="For example --scale 2,4,8.")
+    if budgets[2] is not None and several != ["--from and --to"]:
+        raise UsageError("--points goes with --from and --to")
+    if asked.kind is not None and several in (["--loss"], ["--from and --to"]):
+        raise UsageError(
+            f"--kind cannot go with {several[0]}: it is about the prediction for a point",
+            hint="Leave out --kind, or give --n and --d.",
         )
     if unique_tokens is not None and not (loss or budgets[0] or budgets[1]):
         if not asked.published:
@@ -96,20 +128,22 @@ def answered(
         return cheapest(asked, loss, unique_tokens)
     if several == ["--from and --to"]:
         return optimal(asked, budgets, unique_tokens)
-    return predicted(asked, variables, output)
+    return predicted(asked, variables)
 
 
-def cheapest(asked: Asked, loss: float, unique_tokens: float | None) -> Answer:
+def cheapest(asked: AskedPrediction, loss: float, unique_tokens: float | None) -> Answer:
     """The cheapest N and D that reach a loss."""
     from isoloss.planning import plan
 
     source = _plannable(asked)
-    found = plan(source, loss=loss, unique_tokens=unique_tokens, level=asked.level)
+    found = plan(source, loss=loss, unique_tokens=unique_tokens, level=asked.level_or_default)
     return Answer(document=found.to_dict(), text=found.brief())
 
 
 def optimal(
-    asked: Asked, budgets: tuple[float | None, float | None, int], unique_tokens: float | None
+    asked: AskedPrediction,
+    budgets: tuple[float | None, float | None, int | None],
+    unique_tokens: float | None,
 ) -> Answer:
     """The best split of every budget of a range."""
     from isoloss.planning.optima import budgets_between, optimal_splits
@@ -119,14 +153,14 @@ def optimal(
         raise UsageError("--from and --to go together", hint="For example --from 1e21 --to 1e25.")
     table = optimal_splits(
         _plannable(asked),
-        budgets_between(start, end, points),
+        budgets_between(start, end, POINTS if points is None else points),
         unique_tokens=unique_tokens,
-        level=asked.level,
+        level=asked.level_or_default,
     )
     return Answer(document=table.to_dict(), text=table.summary())
 
 
-def _plannable(asked: Asked) -> Any:
+def _plannable(asked: AskedPrediction) -> Any:
     if asked.power:
         raise UsageError(
             "--law power splits no budget: it has no trade-off between N and D of its own",
@@ -135,18 +169,15 @@ def _plannable(asked: Asked) -> Any:
     return asked.source if asked.published else _fit(asked)
 
 
-def predicted(asked: Asked, variables: Mapping[str, float], output: Path | None) -> Answer:
+def predicted(asked: AskedPrediction, variables: Mapping[str, float]) -> Answer:
     """One prediction."""
-    if output is not None:
-        raise UsageError("-o writes the figure of --scale", hint="For example --scale 2,4,8.")
     if asked.published:
         from isoloss.planning.published_prediction import predict_published
 
         found = predict_published(asked.source, **variables)
         return Answer(document=found.to_dict(), text=found.summary())
-    settings: dict[str, Any] = {"level": asked.level, "kind": asked.kind}
     source = _power_fit(asked) if asked.power else _fit(asked)
-    prediction = source.predict(**variables, **settings)
+    prediction = source.predict(**variables, **asked.interval)
     document = prediction.to_dict() | ({"fit": source.to_dict()} if asked.power else {})
     text = prediction.summary()
     if asked.power:
@@ -155,7 +186,7 @@ def predicted(asked: Asked, variables: Mapping[str, float], output: Path | None)
 
 
 def scaled(
-    asked: Asked, factors: str, variables: Mapping[str, float], output: Path | None
+    asked: AskedPrediction, factors: str, variables: Mapping[str, float], output: Path | None
 ) -> Answer:
     """Predictions at multiples of the largest run, as a table and, if asked for, a figure."""
     if asked.published:
@@ -168,12 +199,12 @@ def scaled(
     numbers = _factors(factors)
     if asked.power:
         fit = _power_fit(asked)
-        table = fit.scale(*numbers, kind=asked.kind, level=asked.level)  # type: ignore[arg-type]
+        table = fit.scale(*numbers, **asked.interval)
         document, text = table.to_dict() | {"fit": fit.to_dict()}, fit.summary() + "\n\n"
     else:
         from isoloss.fitting import scale_fit
 
-        table = scale_fit(_fit(asked), numbers, kind=asked.kind, level=asked.level)  # type: ignore[arg-type]
+        table = scale_fit(_fit(asked), numbers, **asked.interval)
         document, text = table.to_dict(), ""
     text += table.summary()
     if output is not None:
@@ -193,7 +224,7 @@ def _factors(text: str) -> list[float]:
     return numbers
 
 
-def _power_fit(asked: Asked) -> PowerFit:
+def _power_fit(asked: AskedPrediction) -> PowerFit:
     from isoloss.cli._inputs import is_fit, read_runs
     from isoloss.fitting import fit_power
 
@@ -203,10 +234,10 @@ def _power_fit(asked: Asked) -> PowerFit:
             f"{asked.source} is a fit and has its law", hint="Give a run table for --law power."
         )
     runs = read_runs(asked.source, asked.columns)
-    return fit_power(runs, asked.target or "loss", level=asked.level)
+    return fit_power(runs, asked.target or "loss", level=asked.level_or_default)
 
 
-def _fit(asked: Asked) -> Fit:
+def _fit(asked: AskedPrediction) -> Fit:
     """A saved fit, or one of the run table with the defaults."""
     from isoloss.cli._inputs import read_fit, read_runs
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isoloss.training import Recipe, Stop
+
+if TYPE_CHECKING:
+    from isoloss.tasks import TaskResult
 
 
 def recipe_from(**settings: Any) -> Recipe:
@@ -18,11 +21,16 @@ def stop_from(**rules: Any) -> Stop:
     return Stop(**{name: value for name, value in rules.items() if value is not None})
 
 
-def score_text(row: Mapping[str, Any]) -> str:
-    """The scores of a row, a line each with its interval; empty without a task."""
+def score_text(row: Mapping[str, Any], baselines: Mapping[str, TaskResult]) -> str:
+    """The scores of a row, a line each with its interval, and those that take no model.
+
+    Empty without a task.
+    """
     if "meta_task" not in row:
         return ""
-    lines = [f"{row['meta_task']}, {row['meta_task_examples']:,} examples"]
+    seen = row.get("meta_task_examples_seen")
+    known = f", {seen:,} of them trained on" if seen else ""
+    lines = [f"{row['meta_task']}, {row['meta_task_examples']:,} examples{known}"]
     for column, value in row.items():
         name = column.removeprefix("metric_")
         if name == column or name.endswith(("_low", "_high")) or name.startswith("loss_"):
@@ -30,4 +38,6 @@ def score_text(row: Mapping[str, Any]) -> str:
         low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
         ends = "no interval" if low is None or high is None else f"[{low:.4g}, {high:.4g}]"
         lines.append(f"  {name:<12} {value:<9.4g} {ends}" if value is not None else f"  {name}")
-    return "\n" + "\n".join(lines)
+    from isoloss.training.finetuning import baseline_lines
+
+    return "\n" + "\n".join([*lines, *baseline_lines(baselines)])

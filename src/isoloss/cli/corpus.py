@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,8 +42,12 @@ def prepare(
         list[str] | None, typer.Option(metavar="TEXT", help="A further special token. Repeatable.")
     ] = None,
     text_field: Annotated[
-        str, typer.Option(help="Field with the text in .jsonl, .csv, .tsv, .parquet and hf://.")
-    ] = "text",
+        str | None,
+        typer.Option(
+            help="Field with the text in .jsonl, .csv, .tsv, .parquet and hf://; `text` when left"
+            " out."
+        ),
+    ] = None,
     max_bytes: Annotated[
         Any, typer.Option(parser=quantity, metavar="B", help="Most text used; all when left out.")
     ] = None,
@@ -62,7 +67,9 @@ def prepare(
     attribution_field: Annotated[
         str | None, typer.Option(metavar="F", help="Field with the origin of each pair.")
     ] = None,
-    attribution: Annotated[str, typer.Option(help="Whose the pairs are, for the record.")] = "",
+    attribution: Annotated[
+        str | None, typer.Option(help="Whose the pairs are, for the record.")
+    ] = None,
     as_json: Json = False,
 ) -> Answer:
     """Read, clean, deduplicate, split and tokenise texts; a finished corpus is only opened."""
@@ -76,6 +83,10 @@ def prepare(
 
     if domain and sources:
         raise UsageError("give sources or --domain, not both", hint="Name the domain of each.")
+    of_texts = {"--domain": domain, "--weight": weight, "--text-field": text_field,
+                "--max-bytes": max_bytes}  # fmt: skip
+    of_pairs = {"--attribution-field": attribution_field, "--attribution": attribution}
+    _refuse(of_pairs if pair_fields is None else of_texts, pairs=pair_fields is not None)
     shared: dict[str, Any] = {
         "vocab_size": vocab_size,
         "tokenizer": tokenizer,
@@ -90,19 +101,30 @@ def prepare(
             out,
             fields=tuple(pair_fields.split(",")),  # type: ignore[arg-type] - counted there
             attribution_field=attribution_field,
-            attribution=attribution,
+            attribution=attribution or "",
             **shared,
         )
     else:
         corpus = prepare_corpus(
             pairs(domain, "--domain") or sources or [STANDARD_LIBRARY],
             out,
-            text_field=text_field,
+            text_field=text_field or "text",
             max_bytes=int(max_bytes) if max_bytes else None,
             weights=numbers(weight, "--weight") or None,
             **shared,
         )
     return _told(corpus, out)
+
+
+def _refuse(given: Mapping[str, object], *, pairs: bool) -> None:
+    """Refuse flags that belong to the other kind of corpus."""
+    flags = [flag for flag, value in given.items() if value is not None]
+    if flags:
+        kind = "texts, not of pairs" if pairs else "pairs"
+        raise UsageError(
+            f"{', '.join(flags)}: only for a corpus of {kind}",
+            hint=f"{'Leave out' if pairs else 'Give'} --pair-fields, or leave out {flags[0]}.",
+        )
 
 
 @app.command()

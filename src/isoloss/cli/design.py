@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from isoloss.cli._answer import Answer
-from isoloss.cli._options import Json, Map, Seed, columns, new_app, pairs, quantity
+from isoloss.cli._options import Json, Seed, columns, new_app, pairs, quantity
 from isoloss.errors import UsageError
 
 app = new_app()
@@ -84,7 +84,15 @@ def command(
         typer.Option(parser=quantity, metavar="C", help="Leave out candidates below this cost."),
     ] = None,
     most: Annotated[int, typer.Option(help="Runs at most.")] = 100,
-    map_: Map = None,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar='"OURS=THEIRS"',
+            help="Name a column of --candidates and --running, with its unit if need be:"
+            ' "tokens=Tokens (B):1e9". Repeatable.',
+        ),
+    ] = None,
     seed: Seed = 0,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DESIGN", help="Save the design here.")
@@ -147,11 +155,6 @@ def _target(**wishes: Any) -> dict[str, Any]:
 
 def _fits(source: str, laws: list[str], seed: int) -> list[Any]:
     """The fit that `source` is, or fits of its runs to every law."""
-    from isoloss.cli._inputs import read_fit, read_runs
+    from isoloss.cli._inputs import read_fit
 
-    if len(laws) < 2:
-        return [read_fit(source, laws[0] if laws else None)]
-    from isoloss.fitting import fit
-
-    runs = read_runs(source)
-    return [fit(runs, law, seed=seed) for law in dict.fromkeys(laws)]
+    return [read_fit(source, law, seed=seed) for law in dict.fromkeys(laws or [None])]

@@ -94,8 +94,9 @@ def command(
         typer.Option(metavar="LAWS", help="Average laws, weighed by held-out error: a,b,c."),
     ] = None,
     metric_law: Annotated[
-        str, typer.Option(help="With --metric: its law from the loss.")
-    ] = "accuracy_sigmoid",
+        str | None,
+        typer.Option(help="With --metric: its law from the loss; accuracy_sigmoid when left out."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="PLAN", help="Save the plan here.")
     ] = None,
@@ -110,6 +111,7 @@ def command(
         ladder_recipe,
         metric_target,
         read_plannable,
+        runs_of,
         utilisation_of,
     )
     from isoloss.planning import plan
@@ -118,18 +120,21 @@ def command(
         {"flops": flops, "gpu_hours": gpu_hours, "money": money, "days": days, "loss": loss,
          "metric": metric}
     )  # fmt: skip
-    target = metric_target(metric)
+    column, value = metric_target(metric)
+    runs = runs_of(source)
     result = plan(
-        read_plannable(source, law, average, target, metric_law),
+        read_plannable(
+            source, runs, law=law, average=average, metric=column, metric_law=metric_law
+        ),
         flops=flops,
         gpu_hours=gpu_hours,
         money=money,
         days=days,
         loss=loss,
-        metric=float(next(iter(target.values()))) if target else None,
+        metric=value,
         hardware=hardware,
         devices=devices,
-        utilisation=utilisation_of(utilisation, source, hardware),
+        utilisation=utilisation_of(utilisation, runs, hardware),
         price=price,
         n=n,
         max_n=max_n,
@@ -142,7 +147,7 @@ def command(
         serve_devices=serve_devices,
         serve_bits=serve_bits,
         serve_context=serve_context,
-        ladder_recipe=ladder_recipe(source),
+        ladder_recipe=ladder_recipe(runs),
         n_layer=n_layer,
         vocab_size=vocab_size,
         context_length=context_length,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from isoloss.cli._answer import Answer
-from isoloss.cli._options import Json, Level, Map, columns, new_app, pairs, quantity
+from isoloss.cli._options import Json, Map, columns, new_app, pairs, quantity
 
 app = new_app()
 
@@ -44,7 +44,7 @@ def command(
         float | None,
         typer.Option("--to", parser=quantity, metavar="C", help="to this one, as a table."),
     ] = None,
-    points: Annotated[int, typer.Option(help="Rows of that table.")] = 9,
+    points: Annotated[int | None, typer.Option(help="Rows of that table; 9 when left out.")] = None,
     unique_tokens: Annotated[
         float | None,
         typer.Option(parser=quantity, metavar="U", help="Tokens at hand: more are repeated."),
@@ -58,9 +58,15 @@ def command(
         typer.Option(help="The column of a run table that is predicted; the law's own, or loss."),
     ] = None,
     kind: Annotated[
-        str, typer.Option(help="Interval of the `mean` loss, or of one `run` with its noise.")
-    ] = "mean",
-    level: Level = 0.9,
+        str | None,
+        typer.Option(
+            help="Interval of the `mean` loss (when left out), or of one `run` with its noise."
+        ),
+    ] = None,
+    level: Annotated[
+        float | None,
+        typer.Option(help="Level of the intervals, between 0 and 1; 0.9 when left out."),
+    ] = None,
     law: Annotated[
         str | None,
         typer.Option(
@@ -81,11 +87,11 @@ def command(
     With --loss: the cheapest N and D that reach it. With --from and --to: the compute-optimal
     split of each budget. With --scale: multiples of the largest run.
     """
-    from isoloss.cli._predictions import Asked, answered
+    from isoloss.cli._predictions import AskedPrediction, answered
 
     variables = {name: quantity(value) for name, value in pairs(at, "--at").items()}
     variables |= {name: value for name, value in (("N", n), ("D", d)) if value is not None}
-    asked = Asked.of(
+    asked = AskedPrediction.of(
         source=source, law=law, target=target, columns=columns(map_), kind=kind, level=level
     )
     return answered(

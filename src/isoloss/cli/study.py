@@ -25,11 +25,11 @@ def command(
         float | None, typer.Option(help="Time for the ladder and the run that checks it.")
     ] = None,
     corpus: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            metavar="PATH",
-            help="Text to learn: a file or a folder. Repeatable; this Python's own source "
-            "when left out.",
+            metavar="SOURCE",
+            help="Text to learn: a file, a folder or hf://owner/name[/config][:split]. Repeatable;"
+            " this Python's own source when left out.",
         ),
     ] = None,
     text_field: Annotated[
@@ -93,6 +93,13 @@ def command(
             " of the corpus when left out.",
         ),
     ] = None,
+    allow_code_execution: Annotated[
+        bool,
+        typer.Option(
+            "--allow-code-execution",
+            help="Let the task code run, in isolation, the programs that the models write.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; train nothing.")] = (
         False
     ),
@@ -116,7 +123,7 @@ def command(
         load_spec(spec),
         out=out,
         minutes=minutes,
-        corpus=list(corpus or ()),
+        corpus=corpus or (),
         text_field=text_field,
         seeds=seeds,
         objective=objective,
@@ -125,7 +132,8 @@ def command(
         device=device,
         design=design,
         task=task,
-        task_data=list(task_data or ()),
+        task_data=task_data or (),
+        allow_code_execution=allow_code_execution,
         dry_run=dry_run,
         jobs=jobs,
     )

@@ -37,7 +37,10 @@ def command(
     ),
     fields: Annotated[
         str | None,
-        typer.Option(metavar="SOURCE,TARGET", help="Fields of pairs, for sequence to sequence."),
+        typer.Option(
+            metavar="SOURCE,TARGET",
+            help="Fields of pairs, for sequence to sequence; nested ones as translation.en.",
+        ),
     ] = None,
     family: Annotated[
         str | None,
@@ -106,12 +109,19 @@ def command(
     ] = None,
     dev_limit: Annotated[int | None, typer.Option(min=1, help="Most held-out examples.")] = None,
     map_: Map = None,
+    task_set: Annotated[
+        list[str] | None,
+        typer.Option("--task-set", metavar="NAME=VALUE", help="An option of the task. Repeatable."),
+    ] = None,
     score_every: Annotated[
         int | None,
         typer.Option(min=1, help="Steps between scores of the task; the best state is kept."),
     ] = None,
     score_patience: Annotated[
         int | None, typer.Option(min=1, help="End after so many scores without a better one.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="The metric that decides; the task's first.")
     ] = None,
     log: Annotated[
         list[str] | None,
@@ -122,11 +132,22 @@ def command(
 ) -> Answer:
     """Train one model with the recipe of the studies, and save it with its run row and log."""
     from isoloss.architecture import options_from_text
-    from isoloss.cli._finetuning import scoring_from
+    from isoloss.cli._finetuning import baselines_beside, scoring_from
     from isoloss.cli._options import pairs, two_fields
     from isoloss.cli._training import recipe_from, score_text, stop_from
     from isoloss.training import train_one
 
+    scoring = scoring_from(
+        task,
+        dev,
+        options=pairs(task_set, "--task-set"),
+        metric=metric,
+        columns=pairs(map_, "--map"),
+        limit=dev_limit,
+        every=score_every,
+        patience=score_patience,
+        seed=seed,
+    )
     row = train_one(
         list(corpus or ()),
         d_model=d_model,
@@ -160,24 +181,21 @@ def command(
         logs=log or (),
         device=device,
         threads=threads,
-        scoring=scoring_from(
-            task,
-            dev,
-            columns=pairs(map_, "--map"),
-            limit=dev_limit,
-            every=score_every,
-            patience=score_patience,
-            seed=seed,
-        ),
+        scoring=scoring,
     )
+    baselines = baselines_beside(scoring, list(corpus or ()), out)
     loss = row.get("loss")
     told = f"loss {loss:.4f} {row.get('loss_unit', '')}" if loss is not None else row.get("status")
     if row.get("reason"):
         told = f"{told} ({row['reason']})"
-    told = f"{told}{score_text(row)}"
+    told = f"{told}{score_text(row, baselines)}"
     sample = f"; sample from it with: isoloss generate {out} --prompt '…'"
     return Answer(
-        document={"run": dict(row), "paths": {"model": str(out), "log": str(out / "log.jsonl")}},
+        document={
+            "run": dict(row),
+            "baselines": {name: one.to_dict() for name, one in baselines.items()},
+            "paths": {"model": str(out), "log": str(out / "log.jsonl")},
+        },
         text=f"{told}\nSaved {out}"
         + (sample if str(row.get("architecture", "")).startswith("decoder") else ""),
     )

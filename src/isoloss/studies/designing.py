@@ -23,6 +23,7 @@ from isoloss.planning.experiments.posterior import Observations, posterior_of
 from isoloss.planning.experiments.strategies import STRATEGIES, Choice
 from isoloss.planning.experiments.table import Table
 from isoloss.planning.experiments.targets import target_at
+from isoloss.runs import usable
 
 if TYPE_CHECKING:
     from isoloss.laws.law import Array
@@ -149,10 +150,10 @@ def _spend(
     seed: int,
 ) -> tuple[list[int], list[dict[str, Any]]]:
     """Choose one run after another, with costs counted anew, as long as one is affordable."""
-    usable = [row for row in rows if row.get("status") in ("", "ok", None)]
-    if not runs or not usable:
+    made = [row for row in rows if usable(row)]
+    if not runs or not made:
         return [], []
-    choice = _choice(plan, runs, budget, usable, seed)
+    choice = _choice(plan, runs, budget, made, seed)
     costs = _Costs(runs)
     state = choice.started(choice.field)
     closed = len(choice.costs) - len(runs)

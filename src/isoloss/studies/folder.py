@@ -196,6 +196,9 @@ def settle_spec(folder: StudyFolder, spec: StudySpec) -> None:
         before = folder.read_as(folder.spec, lambda values: parse_spec(values, "the spec"))
         if before == spec:
             return
+        if _measured(before) == _measured(spec):
+            write_json_atomic(folder.spec, spec.model_dump())
+            return
         changes = "; ".join(_differences(before.model_dump(), spec.model_dump(), ""))
         if has_runs(folder):
             raise UsageError(
@@ -205,13 +208,20 @@ def settle_spec(folder: StudyFolder, spec: StudySpec) -> None:
         folder.plan.unlink(missing_ok=True)
         folder.task.unlink(missing_ok=True)
         shutil.rmtree(folder.trunks, ignore_errors=True)
-        if _text(before) != _text(spec):
+        if _decides_corpus(before) != _decides_corpus(spec):
             shutil.rmtree(folder.corpus, ignore_errors=True)
     write_json_atomic(folder.spec, spec.model_dump())
 
 
-def _text(spec: StudySpec) -> tuple[object, ...]:
-    """What decides the prepared corpus."""
+def _measured(spec: StudySpec) -> StudySpec:
+    """A spec without what decides no run: the other studies that a law is tried on."""
+    if spec.task is None:
+        return spec
+    return spec.model_copy(update={"task": spec.task.model_copy(update={"check_on": []})})
+
+
+def _decides_corpus(spec: StudySpec) -> tuple[object, ...]:
+    """The settings that the prepared corpus follows from."""
     return spec.corpus, spec.objective, spec.model, spec.ladder.context_length
 
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isoloss._files import canonical_json, sha256_text, write_json_atomic
 from isoloss.errors import DataError, IsolossError, UsageError
 from isoloss.studies.folder import StudyFolder, claimed, settle_spec
-from isoloss.studies.spec import StudySpec
+from isoloss.studies.spec import StudySpec, settled
 
 if TYPE_CHECKING:
     from isoloss.ladders import LadderPlan
     from isoloss.runs import RunStore
+    from isoloss.training.objectives.windows import AnyCorpus
 
 
 def run_study(
@@ -38,6 +38,7 @@ def run_study(
     design: bool = False,
     task: str | None = None,
     task_data: Sequence[str | Path] = (),
+    allow_code_execution: bool = False,
     dry_run: bool = False,
     jobs: str | Path | None = None,
 ) -> dict[str, Any]:
@@ -52,10 +53,12 @@ def run_study(
             uncertainty, once its narrowest widths are trained.
         task: what every run is scored on beside its loss.
         task_data: files with its examples.
+        allow_code_execution: let the task `code` run the programs that models write, in isolation.
         dry_run: stop after the plan; nothing is trained.
         jobs: write the plan there as jobs for another trainer (JSON), and stop after it.
 
-    A finished study is only looked at: nothing is trained and no number changes.
+    A finished study is only looked at: nothing is trained and no number changes. Only what its
+    law of the score is tried on (`check_on` of the task) may change then.
 
     Raises:
         UsageError: the folder belongs to another study, or holds other things.
@@ -64,7 +67,7 @@ def run_study(
     """
     chosen = spec.with_choices(
         minutes=minutes,
-        sources=[_resolved(c) for c in corpus],
+        sources=settled(corpus, Path()),
         text_field=text_field,
         noise_seeds=seeds,
         objective=objective,
@@ -73,7 +76,8 @@ def run_study(
         device=device,
         design=design,
         task=task,
-        task_data=[_resolved(c) for c in task_data],
+        task_data=settled(task_data, Path()),
+        allow_code_execution=allow_code_execution,
     )
     if jobs is not None and chosen.ladder.design:
         raise UsageError(
@@ -86,39 +90,21 @@ def run_study(
         return _run(folder, chosen, dry_run=dry_run, jobs=jobs, began=began)
 
 
-def _resolved(source: str | Path) -> str:
-    """A path that means the same from every folder; other names stay."""
-    if str(source).startswith("hf://"):
-        return str(source)
-    path = Path(source)
-    return str(source) if str(source) == "stdlib" and not path.exists() else str(path.resolve())
-
-
 def _run(
     folder: StudyFolder, spec: StudySpec, *, dry_run: bool, jobs: str | Path | None, began: float
 ) -> dict[str, Any]:
     from isoloss.runs import RunStore
     from isoloss.studies import measurement
     from isoloss.studies.inference import infer
-    from isoloss.studies.results import assemble, corpus_facts
+    from isoloss.studies.provenance import machine
+    from isoloss.studies.results import assemble
     from isoloss.studies.rungs import rungs_text
     from isoloss.studies.task_study import foresee_scores
 
     tokens = measurement.prepare(folder, spec, _say)
-    measurement.settle_scores(folder, spec, tokens, _say)
+    measurement.settle_study_task(folder, spec, tokens, _say)
     plan, document = measurement.settle_plan(folder, spec, tokens, _say)
-    shown = {
-        "study": {
-            "name": spec.name,
-            "size": plan.size,
-            "objective": plan.verification.objective.name,
-            "family": measurement.aim_of(spec).family,
-        },
-        "dry_run": True,
-        "corpus": corpus_facts(tokens),
-        **{key: document[key] for key in ("rungs", "expected_seconds", "warnings")},
-        "paths": {"plan": str(folder.plan)},
-    }
+    shown = _shown(folder, spec, plan, document, tokens)
     if jobs is not None:
         from isoloss.studies.jobs import jobs_document
 
@@ -130,7 +116,7 @@ def _run(
     with RunStore.open(folder.store) as store:
         store.verify()
         before = _finished(folder, plan, store)
-        if before is not None:
+        if before is not None and _tried_on(before) == _to_try_on(spec):
             _say("this study is finished; its results are shown again")
             if not folder.report.exists():
                 _write_page(folder, before)
@@ -152,12 +138,40 @@ def _run(
         results = assemble(
             folder, store, plan, spec, tokens, prediction, forecast, document, scores,
             seconds=time.monotonic() - began,
-            provenance=measurement.machine() | {"command": _command()},
+            provenance=machine() | {"command": _command()},
         )  # fmt: skip
+    if before is not None:  # only what its law is tried on is new, not when and where it was made
+        results["study"] = {**before["study"], "spec": spec.model_dump()}
+        results["provenance"] = before["provenance"]
     write_json_atomic(folder.results, results)
     _say("report: drawing the page")
     _write_page(folder, results)
     return results
+
+
+def _shown(
+    folder: StudyFolder,
+    spec: StudySpec,
+    plan: LadderPlan,
+    document: dict[str, Any],
+    corpus: AnyCorpus,
+) -> dict[str, Any]:
+    """What is told of a plan before anything is trained."""
+    from isoloss.studies.measurement import aim_of
+    from isoloss.studies.results import corpus_facts
+
+    return {
+        "study": {
+            "name": spec.name,
+            "size": plan.size,
+            "objective": plan.verification.objective.name,
+            "family": aim_of(spec).family,
+        },
+        "dry_run": True,
+        "corpus": corpus_facts(corpus),
+        **{key: document[key] for key in ("rungs", "expected_seconds", "warnings")},
+        "paths": {"plan": str(folder.plan)},
+    }
 
 
 def _finished(folder: StudyFolder, plan: LadderPlan, store: RunStore) -> dict[str, Any] | None:
@@ -166,6 +180,7 @@ def _finished(folder: StudyFolder, plan: LadderPlan, store: RunStore) -> dict[st
         results = load_results(folder.root)
         measured = {row["run_id"]: row.get("loss") for row in results["runs"]}
         registered = results["verification"]["run_id"]
+        _tried_on(results)
     except (IsolossError, KeyError, TypeError, AttributeError):
         return None  # missing or damaged: made again from the store
     wanted = [run.run_id for run in [*plan.runs(), plan.verification]]
@@ -177,6 +192,15 @@ def _finished(folder: StudyFolder, plan: LadderPlan, store: RunStore) -> dict[st
     if not any(event["payload"].get("run_id") == registered for event in store.events("outcome")):
         return None
     return {**results, "paths": folder.paths()}
+
+
+def _tried_on(results: dict[str, Any]) -> list[str]:
+    """Folders of the studies that the law of the score was tried on."""
+    return [str(one["folder"]) for one in results.get("task", {}).get("checks", ())]
+
+
+def _to_try_on(spec: StudySpec) -> list[str]:
+    return [] if spec.task is None else [str(Path(other)) for other in spec.task.check_on]
 
 
 def _write_page(folder: StudyFolder, results: dict[str, Any]) -> None:
@@ -200,8 +224,7 @@ def study_status(out: str | Path) -> dict[str, Any]:
         NotFoundError: no study there.
         DataError: its spec, plan or store is damaged.
     """
-    from isoloss.runs import RunStore
-    from isoloss.studies.registration import LOSS, target_of
+    from isoloss.runs import RunStore, usable
 
     folder = StudyFolder(Path(out))
     name = folder.read_as(folder.spec, lambda spec: spec["name"])
@@ -215,22 +238,14 @@ def study_status(out: str | Path) -> dict[str, Any]:
         with RunStore.open(folder.store, create=False) as store:
             rows = [row for row in store.rows() if row["run_id"] in wanted]
             events = [e for e in store.events() if e["payload"].get("run_id") == wanted[-1]]
-    failed = [row["name"] for row in rows if row.get("status") not in ("", "ok", None)]
+    failed = [row["name"] for row in rows if not usable(row)]
     told |= {
         "size": size,
         "runs_finished": len(rows),
         "runs_planned": len(wanted),
         "runs_failed": failed,
     }
-    for event in events:
-        target = target_of(event["payload"])
-        if target != LOSS:
-            told.setdefault("scores", {}).setdefault(target, {}).update(_news(event))
-        elif event["kind"] == "prediction":
-            told["predicted"] = event["payload"]["predicted"]
-            told["registered_at"] = event["payload"]["registered_at"]
-        elif event["kind"] == "outcome":
-            told["measured"] = event["payload"]["measured"]
+    told |= _news(events)
     if folder.results.exists():
         return told | {"stage": "finished", "report": str(folder.report)}
     if "predicted" in told:
@@ -238,10 +253,21 @@ def study_status(out: str | Path) -> dict[str, Any]:
     return told | {"stage": "the ladder is being trained" if rows else "the plan is settled"}
 
 
-def _news(event: dict[str, Any]) -> dict[str, Any]:
-    """What an event says of a score."""
-    name = {"prediction": "predicted", "outcome": "measured"}.get(event["kind"])
-    return {} if name is None else {name: event["payload"][name]}
+def _news(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the ledger says of the loss, and of each score by its name."""
+    from isoloss.studies.registration import LOSS, target_of
+
+    news: dict[str, Any] = {}
+    for event in events:
+        payload, target = event["payload"], target_of(event["payload"])
+        about = news if target == LOSS else news.setdefault("scores", {}).setdefault(target, {})
+        if event["kind"] == "prediction":
+            about["predicted"] = payload["predicted"]
+            if about is news:
+                news["registered_at"] = payload["registered_at"]
+        elif event["kind"] == "outcome":
+            about["measured"] = payload["measured"]
+    return news
 
 
 def _planned(document: dict[str, Any]) -> tuple[str, list[str]]:
@@ -265,8 +291,3 @@ def load_results(folder: str | Path) -> dict[str, Any]:
     if not isinstance(results, dict) or not isinstance(results.get("runs"), list):
         raise DataError(f"{place.results}: no results of a study", hint=hint)
     return results
-
-
-def now() -> str:
-    """The time in UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

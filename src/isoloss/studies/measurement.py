@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from isoloss._clock import now
 from isoloss._files import write_json_atomic
 from isoloss.errors import DataError
 from isoloss.ladders import (
@@ -78,13 +77,16 @@ def prepare(folder: StudyFolder, spec: StudySpec, say: Say) -> AnyCorpus:
     )
 
 
-def settle_scores(folder: StudyFolder, spec: StudySpec, corpus: AnyCorpus, say: Say) -> None:
+def settle_study_task(folder: StudyFolder, spec: StudySpec, corpus: AnyCorpus, say: Say) -> None:
     """The task of the study, if it has one, with its examples; tried before the plan is made."""
     if spec.task is None:
         folder.task.unlink(missing_ok=True)
         return
+    from isoloss.studies.task_checks import other_studies
     from isoloss.studies.task_scores import settle_task
 
+    if not folder.results.exists():  # mistakes come first
+        other_studies(spec.task.check_on, folder.root, spec.task.name)
     shape = aim_of(spec).shape(
         min(SMOKE.widths), vocab_size=corpus.vocab_size, context_length=spec.ladder.context_length
     )
@@ -103,7 +105,21 @@ def _scorer(folder: StudyFolder) -> StudyScorer | None:
         return None
     from isoloss.studies.task_scores import StudyScorer
 
-    return StudyScorer(folder.task)
+    # Of the spec, which is the user's own; a task.json could come from anywhere.
+    allowed = folder.read_as(folder.spec, lambda spec: spec["task"].get("allow_code_execution"))
+    return StudyScorer(folder.task, allow_code_execution=allowed is True)
+
+
+def _scoring_seconds(folder: StudyFolder) -> float:
+    """How long scoring one model took; the narrowest one, untrained, which writes on to the end."""
+    if not folder.task.exists():
+        return 0.0
+    return folder.read_as(folder.task, lambda task: float(task["seconds"]))
+
+
+def _ladder_scoring(plan: LadderPlan, each: float) -> float:
+    """Expected seconds of scoring: the ladder's runs spread over the workers, then the last."""
+    return each * (len(plan.runs()) / plan.workers + 1)
 
 
 def settle_plan(
@@ -124,7 +140,7 @@ def settle_plan(
             )
         return plan, document
     recipe = _recipe(spec, corpus, say)
-    settled_at = datetime.now(UTC).isoformat(timespec="seconds")
+    settled_at = now()
     if spec.ladder.size == SMOKE.name:  # seconds: timing the machine would take as long
         size, warnings = SMOKE, list[str]()
         plan = _settled(SMOKE, spec, corpus, recipe)
@@ -139,9 +155,13 @@ def settle_plan(
             aim=aim_of(spec),
             device=resolve_device(spec.ladder.device),
         )
-        size, warnings = choose_size(spec, corpus, recipe, speed)
+        one = _scoring_seconds(folder)
+        size, warnings = choose_size(spec, corpus, recipe, speed, scoring=one)
         plan = _settled(size, spec, corpus, recipe)
-        each, expected = speed.plan_seconds(plan), speed.wall_seconds(plan)
+        scoring = _ladder_scoring(plan, one)
+        each, expected = speed.plan_seconds(plan), speed.wall_seconds(plan) + scoring
+        if scoring:
+            say(f"plan: about {scoring / 60:.1f} min of the expected time are for the scores")
     document = {
         "format": PLAN_FORMAT,
         "settled_at": settled_at,
@@ -257,9 +277,11 @@ def _sizes(spec: StudySpec, corpus: AnyCorpus, recipe: Recipe) -> list[LadderSiz
 
 
 def choose_size(
-    spec: StudySpec, corpus: AnyCorpus, recipe: Recipe, speed: Speed
+    spec: StudySpec, corpus: AnyCorpus, recipe: Recipe, speed: Speed, *, scoring: float = 0.0
 ) -> tuple[LadderSize, list[str]]:
     """The largest fixed size that fits the time and the text, with what to warn of.
+
+    `scoring` is how many seconds it takes to score one model on the study's task.
 
     Raises:
         DataError: the text is too small for the smallest size.
@@ -270,7 +292,10 @@ def choose_size(
     plans = {s.name: _resolve(s, spec, corpus, recipe) for s in enough}
     # A size of too few runs is passed over, unless there is no other.
     enough = [s for s in enough if len(plans[s.name].runs()) >= LEAST_RUNS] or enough
-    seconds = {name: speed.wall_seconds(plan) for name, plan in plans.items()}
+    seconds = {
+        name: speed.wall_seconds(plan) + _ladder_scoring(plan, scoring)
+        for name, plan in plans.items()
+    }
     fitting = [s for s in enough if seconds[s.name] <= spec.minutes * 60]
     chosen = fitting[-1] if fitting else enough[0]
     warnings: list[str] = []
@@ -288,7 +313,7 @@ def choose_size(
 
 
 def _resolve(size: LadderSize, spec: StudySpec, corpus: AnyCorpus, recipe: Recipe) -> LadderPlan:
-    plan = resolve_plan(
+    return resolve_plan(
         size,
         recipe=recipe,
         vocab_size=corpus.vocab_size,
@@ -304,7 +329,6 @@ def _resolve(size: LadderSize, spec: StudySpec, corpus: AnyCorpus, recipe: Recip
         verify_threads=spec.ladder.verify_threads,
         device=resolve_device(spec.ladder.device),
     )
-    return plan
 
 
 def _settled(size: LadderSize, spec: StudySpec, corpus: AnyCorpus, recipe: Recipe) -> LadderPlan:
@@ -366,62 +390,3 @@ def verify(folder: StudyFolder, plan: LadderPlan, corpus: AnyCorpus, store: RunS
     if score is not None and row["status"] == "ok":
         row = {**row, **score.of_folder(folder.model, corpus, run)}
     store.add_run(row)
-
-
-def machine() -> dict[str, str]:
-    """Versions and machine, for the provenance of the results."""
-    import os
-    import platform
-
-    import numpy as np
-    import torch
-
-    import isoloss
-
-    return {
-        "isoloss": isoloss.__version__,
-        "git": _git_revision(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": str(os.cpu_count()),
-    }
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    import platform
-
-    return platform.processor() or platform.machine()
-
-
-def _git_revision() -> str:
-    """The revision of the source tree that runs, if it is one; marked where it was changed."""
-    import subprocess
-
-    root = Path(__file__).resolve().parent
-
-    def ask(*words: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(root), *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=10,
-        )
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    try:
-        if ask("ls-files", "--error-unmatch", Path(__file__).name, "spec.py") == "":
-            return "not a git checkout"
-        revision = ask("rev-parse", "HEAD")
-        return revision + (" with changes" if ask("status", "--porcelain", str(root)) else "")
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from isoloss._clock import now
 from isoloss._files import canonical_json, sha256_text, write_json_atomic
 from isoloss.errors import DataError, NotFoundError
 from isoloss.runs import Runs, RunStore
@@ -73,7 +73,7 @@ def append_prediction(store: RunStore, facts: dict[str, Any]) -> dict[str, Any]:
     prediction = {
         "prediction_id": sha256_text(canonical_json(facts))[:16],
         **facts,
-        "registered_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "registered_at": now(),
     }
     store.add_event("prediction", prediction)
     return prediction

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isoloss.runs import RunStore
+from isoloss._clock import now
+from isoloss.runs import RunStore, usable
 from isoloss.studies.folder import StudyFolder
 from isoloss.studies.inference import ladder_runs
 from isoloss.studies.registration import settle_outcome
@@ -80,13 +81,12 @@ def assemble(
     provenance: dict[str, Any],
 ) -> dict[str, Any]:
     """Settle the outcome and gather what the page and scripts need."""
-    from isoloss.studies.loop import now
-
     row = store.get(plan.verification.run_id)
     outcome = settle_outcome(store, prediction, row)
     best = forecast.fits[forecast.best]
-    runs, curves = _rows(store, plan), _curves(best, forecast)
+    runs = _rows(store, plan)
     used = [str(run_id) for run_id in ladder_runs(store, plan).used().to_frame()["run_id"]]
+    inferred = _inferred(forecast, used, plan.verification.flops)
     return {
         "schema_version": SCHEMA_VERSION,
         "study": {
@@ -102,19 +102,11 @@ def assemble(
         },
         "corpus": corpus_facts(corpus),
         "runs": runs,
-        "fit": best.to_dict(),
-        "forms": _forms(forecast),
-        "backtest": _backtest(forecast, used),
-        "backtest_reason": forecast.backtest_reason,
-        "noise": forecast.noise.to_dict(),
-        "uncertainty": dict(forecast.uncertainty),
+        **inferred,
         "verification": _verification(prediction, outcome, forecast),
-        "curves": curves,
-        "residuals": _residuals(best, forecast, used),
-        "plans": _plans(best, plan.verification.flops),
         "definitions": _definitions(plan.verification.objective.name, spec.ladder.max_epochs),
         **({"design": document["design"]} if "design" in document else {}),
-        **_task(scores, store, plan, curves["frontier"], forecast),
+        **_task(scores, store, plan, inferred["curves"]["frontier"], forecast),
         "provenance": provenance,
         "warnings": _warnings(document, runs, best),
         "paths": folder.paths(),
@@ -164,18 +156,31 @@ def results_of_table(runs: Runs, name: str) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "study": {"name": name},
         "runs": rows,
-        "fit": best.to_dict(),
-        "forms": _forms(found),
-        "backtest": _backtest(found, ids),
-        "backtest_reason": found.backtest_reason,
-        "noise": found.noise.to_dict(),
-        "uncertainty": dict(found.uncertainty),
-        "curves": _curves(best, found),
-        "residuals": _residuals(best, found, ids),
-        "plans": _plans(best, found.flops),
+        **_inferred(found, ids, found.flops),
         "definitions": definitions,
         "provenance": {"run table": name, "hash": runs.hash()},
         "warnings": [] if best.trusted else [f"the fit is not to be trusted: {best.status}"],
+    }
+
+
+def _inferred(forecast: Forecast, used: list[str], flops: float) -> dict[str, Any]:
+    """The laws and what follows from them; plans are for multiples of `flops`.
+
+    `used`: run ids of the ladder's used rows, in the order of the forecast's columns.
+    """
+    best = forecast.fits[forecast.best]
+    return {
+        "fit": best.to_dict(),
+        "forms": _forms(forecast),
+        "backtest": [
+            {"run_id": used[row.pop("index")], **row} for row in forecast.backtest_table()
+        ],
+        "backtest_reason": forecast.backtest_reason,
+        "noise": forecast.noise.to_dict(),
+        "uncertainty": dict(forecast.uncertainty),
+        "curves": _curves(best, forecast),
+        "residuals": _residuals(best, forecast, used),
+        "plans": _plans(best, flops),
     }
 
 
@@ -228,11 +233,6 @@ def _forms(forecast: Forecast) -> list[dict[str, Any]]:
             }
         )
     return sorted(forms, key=lambda form: -form["weight"])
-
-
-def _backtest(forecast: Forecast, used: list[str]) -> list[dict[str, Any]]:
-    """`used`: run ids of the ladder's used rows, in the order of the forecast's columns."""
-    return [{"run_id": used[row.pop("index")], **row} for row in forecast.backtest_table()]
 
 
 def _verification(
@@ -336,7 +336,7 @@ def round_budget(flops: float) -> float:
 
 def _warnings(document: dict[str, Any], runs: list[dict[str, Any]], best: Fit) -> list[str]:
     warnings = list(document["warnings"])
-    failed = [row for row in runs if row.get("status") not in ("", "ok", None)]
+    failed = [row for row in runs if not usable(row)]
     warnings += [f"run {row['name']} left out: {row.get('reason')}" for row in failed]
     if not best.trusted:
         warnings.append(f"the fit is not to be trusted: {best.status}")

@@ -29,12 +29,7 @@ def rungs_text(shown: Mapping[str, Any]) -> str:
     for row in shown["rungs"]:
         if row["role"] == "verification":
             lines.append("verification run, trained after the prediction was registered:")
-        lines.append(
-            f"{row['d_model']:>6} {row['seed']:>4} {row['params_total']:>9,}"
-            f" {row['params_non_embedding']:>9,} {row['params_matmul']:>9,}"
-            f" {row['head_share']:>5.0%} {row['runs']:>4} {row['tokens_high']:>10,}"
-            f" {row['flops_high']:>9.2e} {_seconds(row['seconds']):>6}"
-        )
+        lines.append(_line(row))
     if shown["expected_seconds"] is not None:
         minutes = shown["expected_seconds"] / 60
         lines.append(f"expected: about {minutes:.1f} min here, resumable at any moment")
@@ -50,6 +45,16 @@ def rungs_text(shown: Mapping[str, Any]) -> str:
         for warning in shown["warnings"]
     ]
     return "\n".join(lines)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    """One rung, under the header of the table."""
+    return (
+        f"{row['d_model']:>6} {row['seed']:>4} {row['params_total']:>9,}"
+        f" {row['params_non_embedding']:>9,} {row['params_matmul']:>9,}"
+        f" {row['head_share']:>5.0%} {row['runs']:>4} {row['tokens_high']:>10,}"
+        f" {row['flops_high']:>9.2e} {_seconds(row['seconds']):>6}"
+    )
 
 
 def _other_aim(study: Mapping[str, Any]) -> list[str]:

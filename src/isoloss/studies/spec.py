@@ -82,6 +82,9 @@ class TaskSpec(_Frozen):
 
     Without `data` the corpus's own held-out pairs are taken. `columns` are the task's name →
     theirs; `limit` is how many examples every run is scored on; `options` are those of the task.
+    `check_on` are folders of finished studies of the same task: the law of the score is tried on
+    their runs. `tuning_steps` is how long each model is tuned before it is scored, where a task
+    needs that. Programs that models write are run only with `allow_code_execution`.
     """
 
     name: str = Field(min_length=1)
@@ -89,6 +92,9 @@ class TaskSpec(_Frozen):
     columns: dict[str, str] = Field(default_factory=dict)
     limit: int = Field(default=200, ge=2, le=100_000)
     options: dict[str, Any] = Field(default_factory=dict)
+    check_on: list[str] = Field(default_factory=list)
+    tuning_steps: int = Field(default=200, ge=1, le=100_000)
+    allow_code_execution: bool = False
 
 
 class PredictionSpec(_Frozen):
@@ -124,33 +130,35 @@ class StudySpec(_Frozen):
         design: bool = False,
         task: str | None = None,
         task_data: Sequence[str | Path] = (),
+        allow_code_execution: bool = False,
     ) -> StudySpec:
         """The same spec with what the command line chose."""
         values = self.model_dump()
-        if minutes is not None:
-            values["minutes"] = float(minutes)
-        if sources:
-            values["corpus"]["sources"] = [str(source) for source in sources]
-        if text_field is not None:
-            values["corpus"]["text_field"] = text_field
-        if noise_seeds is not None:
-            values["ladder"]["noise_seeds"] = noise_seeds
-        if objective is not None:
-            values["objective"] = objective
-        if family is not None:
-            values["model"]["family"] = family
-        if device is not None:
-            values["ladder"]["device"] = device
-        if design:
-            values["ladder"]["design"] = True
-        if fields is not None:
-            values["corpus"]["fields"] = list(fields)
+        chosen = {
+            "minutes": None if minutes is None else float(minutes),
+            "objective": objective,
+            "corpus.sources": [str(source) for source in sources] or None,
+            "corpus.text_field": text_field,
+            "corpus.fields": None if fields is None else list(fields),
+            "model.family": family,
+            "ladder.noise_seeds": noise_seeds,
+            "ladder.device": device,
+            "ladder.design": design or None,
+        }
+        for place, value in chosen.items():
+            table, _, name = place.rpartition(".")
+            if value is not None:
+                (values[table] if table else values)[name] = value
         if task is not None and (self.task is None or self.task.name != task):
             values["task"] = TaskSpec(name=task).model_dump()
         if task_data:
             if values["task"] is None:
                 raise UsageError("examples of no task", hint="Name it with --task.")
             values["task"]["data"] = [str(source) for source in task_data]
+        if allow_code_execution:
+            if values["task"] is None:
+                raise UsageError("a study without a task runs no code", hint="Name it with --task.")
+            values["task"]["allow_code_execution"] = True
         return parse_spec(values, "the command line")
 
 
@@ -182,19 +190,33 @@ def load_spec(name_or_path: str | Path) -> StudySpec:
             f"{path}: not TOML: {error}", hint="See the syntax at its place."
         ) from error
     spec = parse_spec(values, str(path))
-    moved = [
-        source if source == "stdlib" else str((path.parent / source).resolve())
-        for source in spec.corpus.sources
-    ]
-    examples = [] if spec.task is None else spec.task.data
+    if spec.task is not None:
+        others = [str((path.parent / other).resolve()) for other in spec.task.check_on]
+        task = spec.task.model_copy(update={"check_on": others})
+        spec = spec.model_copy(update={"task": task})
     return spec.with_choices(
-        sources=moved, task_data=[_beside(path, example) for example in examples]
+        sources=settled(spec.corpus.sources, path.parent),
+        task_data=settled([] if spec.task is None else spec.task.data, path.parent),
     )
 
 
-def _beside(path: Path, source: str) -> str:
-    """A file named in a spec, from the spec's folder; names on the hub stay."""
-    return source if source.startswith("hf://") else str((path.parent / source).resolve())
+def settled(sources: Sequence[str | Path], folder: Path) -> list[str]:
+    """Sources under names that mean the same from every folder: paths are taken from `folder`.
+
+    Names of data sets on the hub, and `stdlib` where no file is called so, stay.
+    """
+    from isoloss.corpus.reading.hub import SCHEME, is_hub
+
+    found: list[str] = []
+    for source in map(str, sources):
+        path = folder / source
+        if is_hub(source):  # as text again, where a `Path` has lost a slash
+            found.append(f"hf://{source.removeprefix(SCHEME).removeprefix('/')}")
+        elif source == "stdlib" and not path.exists():
+            found.append(source)
+        else:
+            found.append(str(path.resolve()))
+    return found
 
 
 def parse_spec(values: Mapping[str, Any], origin: str) -> StudySpec:
@@ -223,9 +245,7 @@ def _close_keys(error: ValidationError) -> str:
     """Suggestions for unknown keys."""
     import difflib
 
-    known = set(StudySpec.model_fields)
-    for model in (CorpusSpec, LadderSpec, RecipeSpec, PredictionSpec, TaskSpec):
-        known |= set(model.model_fields)
+    known = {name for model in _Frozen.__subclasses__() for name in model.model_fields}
     for item in error.errors():
         if item["type"] == "extra_forbidden":
             close = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)

@@ -68,6 +68,37 @@ def score_laws(runs: Runs, metric: ScoredBy, loss: Fit) -> tuple[ScoreLaw, Score
     )
 
 
+def second_step(
+    rows: Sequence[Mapping[str, Any]], metric: ScoredBy, candidate: Candidate, loss: Fit
+) -> tuple[Fit, tuple[float, ...]]:
+    """The step from loss to score alone, and its errors on the largest runs when held out.
+
+    The losses are those that were measured: what the first step is off by is not in the errors.
+
+    Args:
+        rows: with `loss`, `flops` and the metric's column.
+        metric: the score.
+        candidate: the law, of the loss.
+        loss: the law of the loss, whose level and seed are taken.
+
+    Returns:
+        The fit to all rows, and predicted minus measured score of those that were held out; none
+        where the rows are too few to hold some out.
+
+    Raises:
+        DataError, UsageError: the law cannot be fitted to the rows.
+    """
+    table = _Table.of(rows, metric)
+    whole = _fitted(table.whole, candidate, loss, draws=0)
+    if table.kept is None:
+        return whole, ()
+    try:
+        kept = _fitted(table.kept, candidate, loss, draws=0)
+    except (DataError, UsageError):
+        return whole, ()
+    return whole, tuple(_error(kept, candidate, row, metric) for row in table.held)
+
+
 def _unfit(rows: Sequence[Mapping[str, Any]], metric: ScoredBy) -> str:
     """Why no law can be told from these scores; empty where one may."""
     if not rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -20,28 +21,33 @@ LEAST_CHARACTERS = 32
 """A shorter text may well stand in running text without being the example."""
 LEAST_EXAMPLES = 2
 _AT_ONCE = 4096
+_BLANKS = re.compile(r"\s+")
 
 
-def study_examples(task: Task, asked: TaskSpec, corpus: AnyCorpus) -> tuple[list[Row], list[str]]:
-    """The first `limit` examples that are not in the training text, and what to know of them.
+def study_examples(
+    task: Task, asked: TaskSpec, corpus: AnyCorpus, *, limit: int | None = None
+) -> tuple[list[Row], list[str]]:
+    """The first examples that are not in the training text, and what to know of them.
 
     Args:
         task: what reads them.
         asked: where they are; without `data` the corpus's own held-out pairs are taken.
         corpus: what the models are trained on.
+        limit: most examples; `asked.limit` when None.
 
     Raises:
         UsageError: no `data`, and a corpus without pairs of what the task reads.
         NotFoundError, DataError: as `Task.read`; also where hardly an example is held out.
     """
+    most = asked.limit if limit is None else limit
     if not asked.data:
-        return _validation_pairs(task, corpus)[: asked.limit], []
+        return _validation_pairs(task, corpus)[:most], []
     rows = task.read(asked.data, asked.columns)
     key = next(iter(task.reads))
-    seen = _seen(corpus, [str(row.get(key, "")).strip() for row in rows])
+    seen = _seen(corpus, [_plain(row.get(key, "")) for row in rows])
     if seen is None:
         told = "whether its examples lie in the training text was not looked up: it is long"
-        return rows[: asked.limit], [told]
+        return rows[:most], [told]
     kept = [row for row, known in zip(rows, seen, strict=True) if not known]
     if len(kept) < LEAST_EXAMPLES:
         raise DataError(
@@ -52,7 +58,7 @@ def study_examples(task: Task, asked: TaskSpec, corpus: AnyCorpus) -> tuple[list
         )
     left = len(rows) - len(kept)
     notes = [f"{left:,} of {len(rows):,} examples stand in the training text: left out"]
-    return kept[: asked.limit], notes if left else []
+    return kept[:most], notes if left else []
 
 
 def _validation_pairs(task: Task, corpus: AnyCorpus) -> list[Row]:
@@ -86,15 +92,21 @@ def _texts(corpus: PairCorpus, ids: np.ndarray, offsets: np.ndarray) -> list[str
     ]
 
 
+def _plain(text: Any) -> str:
+    """A text, or one in several parts, with one space wherever it has white space."""
+    whole = " ".join(map(str, text)) if isinstance(text, list) else str(text)
+    return _BLANKS.sub(" ", whole).strip()
+
+
 def _seen(corpus: AnyCorpus, texts: list[str]) -> list[bool] | None:
     """Whether each text stands in the training text; None where that would take long."""
     if corpus.train_tokens > MOST_TOKENS:
         return None
     if isinstance(corpus, PairCorpus):
         part = corpus.train
-        known = {text.strip() for text in _texts(corpus, part.source, part.source_offsets)}
+        known = {_plain(text) for text in _texts(corpus, part.source, part.source_offsets)}
         return [text in known for text in texts]
-    whole = _running_text(corpus)
+    whole = _plain(_running_text(corpus))
     return [len(text) >= LEAST_CHARACTERS and text in whole for text in texts]
 
 
@@ -104,7 +116,7 @@ def _running_text(corpus: Corpus) -> str:
 
 def floor_of(task: Task, metric: str, examples: list[Row]) -> float:
     """What a model that knows nothing scores: of guessing among choices, else 0."""
-    if task.name != "choices" or not metric.startswith("acc"):
+    if task.name not in ("choices", "cloze") or not metric.startswith("acc"):
         return 0.0
     return float(np.mean([1 / _choices(example.get("choices")) for example in examples]))
 

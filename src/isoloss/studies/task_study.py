@@ -13,13 +13,15 @@ from isoloss.studies.folder import StudyFolder
 from isoloss.studies.inference import ladder_runs
 from isoloss.studies.registration import append_prediction, registered, settle_outcome
 from isoloss.studies.task_candidates import ScoredBy
+from isoloss.studies.task_checks import other_studies, tried_on
 from isoloss.studies.task_choosing import score_laws
 from isoloss.studies.task_laws import ScoreLaw, ScorePrediction
 from isoloss.studies.task_shapes import shape_of, shapes_sentence
 
 if TYPE_CHECKING:
-    from isoloss.fitting import Forecast
+    from isoloss.fitting import Fit, Forecast
     from isoloss.ladders import LadderPlan
+    from isoloss.runs import Runs
 
 ROUTES = ("chain", "direct")
 
@@ -32,11 +34,13 @@ class ScoreOutlook:
         task: what `task.json` holds, without the examples.
         laws: by metric the chain and the direct law.
         registered: by metric what the ledger holds; metrics without a law have nothing there.
+        checks: the second steps tried on other studies, each as `study.json` has it.
     """
 
     task: Mapping[str, Any]
     laws: Mapping[str, tuple[ScoreLaw, ScoreLaw]]
     registered: Mapping[str, dict[str, Any]]
+    checks: Sequence[Mapping[str, Any]] = ()
 
     @property
     def lines(self) -> list[str]:
@@ -77,6 +81,7 @@ def foresee_scores(
 
     Raises:
         DataError: runs were scored on other examples than those of `task.json`.
+        UsageError, NotFoundError: `check_on` of the spec names no finished study of the task.
     """
     if not folder.task.exists():
         return None
@@ -93,7 +98,21 @@ def foresee_scores(
         said = said or _register(store, metric, laws[metric.name], prediction, at)
         if said is not None:
             told[metric.name] = said
-    return ScoreOutlook(task=task, laws=laws, registered=told)
+    checks = _checks(folder, task, runs, loss, {name: chain for name, (chain, _) in laws.items()})
+    return ScoreOutlook(task=task, laws=laws, registered=told, checks=checks)
+
+
+def _checks(
+    folder: StudyFolder,
+    task: Mapping[str, Any],
+    runs: Runs,
+    loss: Fit,
+    chains: Mapping[str, ScoreLaw],
+) -> list[dict[str, Any]]:
+    """The second steps, tried on the studies that the spec names."""
+    asked = folder.read_as(folder.spec, lambda spec: list(spec["task"].get("check_on", ())))
+    others = other_studies(asked, folder.root, task["name"])
+    return [tried_on(other, folder, task, runs, loss, chains) for other in others]
 
 
 def _check_task(task: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -196,6 +215,7 @@ def score_results(
             for k, route in enumerate(ROUTES)
         },
         "verification": verification,
+        "checks": [dict(check) for check in outlook.checks],
     }
 
 

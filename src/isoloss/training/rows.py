@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
+from isoloss._clock import now
 from isoloss.architecture import FAMILIES, TransformerConfig, count_parameters
 from isoloss.corpus import Corpus, mixture_facts
 from isoloss.training.evaluation import Evaluation
@@ -163,6 +163,6 @@ def costs(
     own = config.counted(corpus, first=first, steps=steps)
     return {
         "own_flops": counted_flops(config.architecture, own),
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_at": now(),
         "meta_seconds": round(time.monotonic() - started, 3),
     }

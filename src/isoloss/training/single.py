@@ -121,7 +121,7 @@ def train_one(
         out / "corpus",
         **sizes,
         text_field=text_field,
-        on_progress=lambda line: print(line, file=sys.stderr, flush=True),
+        on_progress=_say,
     )
     shape = replace(shape, vocab_size=corpus.vocab_size)
     config = request.config(shape, corpus.fingerprint, corpus.train_tokens)
@@ -139,6 +139,10 @@ def train_one(
             logs=logs,
             scorer=scorer,
         )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,11 +205,20 @@ def _scored(
     config: RunConfig, scoring: Scoring, corpus: AnyCorpus, out: Path
 ) -> tuple[RunConfig, Scorer]:
     """The run with its score in its id, and what scores it."""
-    from isoloss.training.finetuning import TaskRunConfig, TaskScorer
+    from isoloss.training.finetuning import TaskRunConfig, TaskScorer, seen_examples
 
     run = TaskRunConfig.of(config, scoring=scoring)
     tokenizer = (corpus.path / "tokenizer.json").read_text("utf-8")
-    return run, TaskScorer(scoring, tokenizer, out, run.run_id)
+    among = seen_examples(scoring.task, scoring.examples, corpus)
+    seen = None if among is None else sum(among)
+    if seen is None:
+        _say("not looked up, as the text is long: whether held-out examples stand in it")
+    elif seen:
+        _say(
+            f"warning: {seen:,} of {len(scoring.examples):,} held-out examples are among what the"
+            " model trains on; the score says less of what is new to it"
+        )
+    return run, TaskScorer(scoring, tokenizer, out, run.run_id, seen)
 
 
 def _check_steps(steps: int, tokens_per_step: int, stop: Stop, recipe: Recipe) -> None:

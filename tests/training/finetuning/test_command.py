@@ -60,6 +60,15 @@ def test_flags_reach_the_run(finetune: Any, tmp_path: Path, capsys: Any) -> None
         (["--task", "extractive-qa"], 2, "no examples given"),
         (["--data", "train.jsonl"], 2, "on a task or on a text"),
         (["--corpus", "text.txt", "--dev", "dev.jsonl"], 2, "examples are given, and no task"),
+        (["--corpus", "text.txt", "--patience", "2"], 2, "only a task takes patience"),
+        (["--corpus", "text.txt", "--set", "beams=2"], 2, "only a task takes --set"),
+        (["--corpus", "text.txt", "--map", "a=b"], 2, "only a task takes --map"),
+        (["--corpus", "text.txt", "--dev-limit", "2"], 2, "only a task takes --dev-limit"),
+        (
+            ["--task", "extractive-qa", "--data", "TRAIN", "--objective", "causal"],
+            2,
+            "a task has an objective of its own",
+        ),
         (["--task", "extractiv-qa", "--data", "x.jsonl"], 5, "no task named 'extractiv-qa'"),
         (["--task", "extractive-qa", "--data", "absent.jsonl"], 5, "absent.jsonl: no such file"),
         (["--task", "extractive-qa", "--data", "TRAIN", "--alpha", "2"], 2, "--alpha scales"),
@@ -75,3 +84,11 @@ def test_mistakes(finetune: Any, tmp_path: Path, flags: list[str], code: int, me
     found, document = finetune(*given)
     assert message in document["error"]["message"]
     assert found == code
+
+
+@pytest.mark.parametrize("command", ["evaluate", "finetune", "train"])
+def test_fields_of_examples_are_no_columns_with_units(command: str, capsys: Any) -> None:
+    assert main([command, "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert 'Name a field of the examples: "question=query". Repeatable.' in said
+    assert "1e9" not in said

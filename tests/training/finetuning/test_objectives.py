@@ -92,6 +92,84 @@ def test_what_is_held_out_is_not_trained_on(
         task_pairs(Translation(max_tokens=8), start, [long], copies[:5], tmp_path / "corpus")
 
 
+def test_what_the_held_out_part_loses_is_counted_too(
+    model_folder: Callable[..., Path], copies: list[Row], tmp_path: Path
+) -> None:
+    start, task = open_start(model_folder("isoloss")), Translation(max_tokens=8)
+    words = " ".join(["de"] * 40)
+    long = {"place": "x", "source": "ba", "target": words}
+    data = task_pairs(task, start, copies[:30], [*copies[30:40], long], tmp_path / "corpus")
+    assert data.left_out == {"held-out answer too long": 1}
+    assert (len(data.dev), len(data.corpus.validation)) == (11, 10)
+    with pytest.raises(
+        DataError, match=r"no validation example is left \(held-out answer too long: 1\)"
+    ):
+        task_pairs(task, start, [*copies[:30], {**long, "source": "go"}], [long], tmp_path / "x")
+    both = {"place": "y", "source": "fi", "target": [words, "lu ma"]}
+    found = task_pairs(task, start, copies[:30], [both], tmp_path / "both")
+    assert found.left_out == {}
+    answer = [*start.opened().encode("lu ma"), start.opened().end]
+    assert found.corpus.validation.target[-len(answer) :].tolist() == answer
+
+
+def test_questions_that_the_held_out_part_loses_are_counted(
+    model_folder: Callable[..., Path], questions: list[Row], tmp_path: Path
+) -> None:
+    """An answer of two words lies in no window of one word."""
+    start = open_start(model_folder("encoder"))
+    (kept, other), task = questions[:2], Extractive(window_tokens=6, stride=1)
+    text = str(other["context"])
+    at = text.index(" answer ") + 1
+    whole = {"text": text[at:], "answer_start": at}
+    wide = {**other, "answers": [whole]}
+    wrong = {**questions[2], "answers": [{"text": "ba", "answer_start": 1}]}
+    dev = [*questions[3:5], wide, wrong]
+    data = question_windows(task, start, [kept], dev, tmp_path / "a", skip_mismatched=True)
+    assert data.left_out == {
+        "held-out answer in no window": 1,
+        "held-out answer not where the example says": 1,
+    }
+    with pytest.raises(
+        DataError, match=r"no train example is left \(answer in no window: 1\)"
+    ) as caught:
+        question_windows(task, start, [wide], questions[3:5], tmp_path / "b")
+    assert "longer windows" in str(caught.value.hint)
+    both = {**other, "answers": [whole, other["answers"][0]]}
+    found = question_windows(task, start, [both], questions[3:5], tmp_path / "c")
+    plain = question_windows(task, start, [other], questions[3:5], tmp_path / "d")
+    assert found.left_out == {}
+    np.testing.assert_array_equal(found.corpus.train.boundaries, plain.corpus.train.boundaries)
+
+
+def test_which_texts_are_held_out_does_not_hang_on_their_order(
+    model_folder: Callable[..., Path], questions: list[Row], tmp_path: Path
+) -> None:
+    start, rows = open_start(model_folder("encoder")), questions[:30]
+    parts = [
+        question_windows(Extractive(), start, order, [], tmp_path / "corpus")
+        for order in (rows, rows[::-1])
+    ]
+    held = [{row["place"] for row in part.dev} for part in parts]
+    assert held[0] == held[1]
+    assert len(held[0]) == 3
+    assert [row["place"] for row in parts[0].train] == [
+        row["place"] for row in rows if row["place"] not in held[0]
+    ]
+
+
+def test_questions_without_an_answer_point_at_position_0(
+    model_folder: Callable[..., Path], questions: list[Row], tmp_path: Path
+) -> None:
+    start = open_start(model_folder("encoder", context_length=12))
+    task, own, dev = Extractive(stride=4), questions[10:30], questions[30:40]
+    none = [{**row, "answers": [], "is_impossible": True} for row in questions[:10]]
+    plain = question_windows(task, start, own, dev, tmp_path / "a").corpus.train
+    both = question_windows(task, start, [*own, *none], dev, tmp_path / "b").corpus.train
+    assert len(both) > len(plain)
+    np.testing.assert_array_equal(both.boundaries[: len(plain)], plain.boundaries)
+    assert not both.boundaries[len(plain) :].any()
+
+
 def test_boundaries_are_those_of_the_answer(
     model_folder: Callable[..., Path], questions: list[Row], tmp_path: Path
 ) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from isoloss.tasks import open_model
 from isoloss.tasks.answers import Answers
 from isoloss.tasks.translation import Translation
 from isoloss.training import Recipe, RunConfig
-from isoloss.training.finetuning import Scoring, TaskRunConfig, open_start
+from isoloss.training.finetuning import Scoring, TaskRunConfig, TaskScorer, open_start
 
 Row = dict[str, Any]
 
@@ -96,10 +99,21 @@ def test_a_run_from_first_weights_is_scored(
     words += ["--d-model", "16", "--layers", "1", "--context", "32", "--out", str(tmp_path / "m")]
     words += ["--tokens", "5200", "--task", "translation", "--dev", str(tmp_path / "dev.jsonl")]
     words += ["--map", "source=en", "--map", "target=xx", "--score-every", "10", "--json"]
+    words += ["--task-set", "max_tokens=9", "--task-set", "language=en", "--metric", "chrf"]
     assert main(words) == 0
-    row = json.loads(capsys.readouterr().out)["run"]
+    answer = capsys.readouterr()
+    document = json.loads(answer.out)
+    row = document["run"]
     assert (row["meta_task"], row["meta_task_examples"]) == ("translation", 12)
-    again = Translation().evaluate(
+    assert "max_tokens:9" in row["meta_task_signature"]
+    assert set(document["baselines"]) == {"copy", "memory"}
+    assert document["baselines"]["copy"]["n_examples"] == 12
+    assert row["meta_task_examples_seen"] == 0
+    assert "warning" not in answer.err
+    lines = [json.loads(line) for line in (tmp_path / "m" / "log.jsonl").read_text().splitlines()]
+    scores = [line for line in lines if line["kind"] == "score"]
+    assert row["meta_best_step"] == max(scores, key=lambda line: line["metric_chrf"])["step"]
+    again = Translation(max_tokens=9).evaluate(
         open_model(tmp_path / "m"),
         [{"place": "", "source": r["source"], "target": r["target"]} for r in copies[:12]],
     )
@@ -111,6 +125,72 @@ def test_a_run_from_first_weights_is_scored(
     assert main(["extractive-qa" if word == "translation" else word for word in words]) == 2
     told = json.loads(capsys.readouterr().out)["error"]
     assert "needs a head for spans" in told["message"]
+
+
+def test_examples_that_are_trained_on_are_warned_of(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch, copies: list[Row]
+) -> None:
+    from isoloss.cli import _training
+    from isoloss.training import single
+
+    monkeypatch.setattr(single, "EVAL_TOKENS", 640)
+    monkeypatch.setattr(_training, "Recipe", lambda **given: Recipe(**{"warmup_steps": 1, **given}))
+    told = [json.dumps({"source": r["source"], "target": r["target"]}) for r in copies]
+    (tmp_path / "train.jsonl").write_text("\n".join(told), "utf-8")
+    (tmp_path / "dev.jsonl").write_text("\n".join(told[:40]), "utf-8")
+    words = ["train", "--corpus", str(tmp_path / "train.jsonl"), "--fields", "source,target"]
+    words += ["--vocab", "280", "--d-model", "16", "--layers", "1", "--context", "32"]
+    words += ["--out", str(tmp_path / "m"), "--batch-tokens", "256", "--tokens", "2560"]
+    words += ["--task", "translation", "--dev", str(tmp_path / "dev.jsonl")]
+    assert main([*words, "--task-set", "max_tokens=4"]) == 0
+    said = capsys.readouterr()
+    (warning,) = [line for line in said.err.splitlines() if "warning" in line]
+    seen = int(warning.split(":")[1].split()[0])
+    assert 30 <= seen <= 40  # but for those that the corpus holds out itself
+    assert "of 40 held-out examples are among what the model trains on" in warning
+    assert f"translation, 40 examples, {seen} of them trained on" in said.out
+    assert "baseline memory: bleu" in said.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--task-set", "beams=4"], "only a task takes --task-set"),
+        (["--metric", "bleu", "--dev-limit", "3"], "only a task takes --metric, --dev-limit"),
+        (["--score-every", "3", "--score-patience", "2"], "takes --score-every, --score-patience"),
+        (["--map", "source=en"], "only a task takes --map"),
+        (["TASK", "--task-set", "beams=many"], "--task-set beams expects int, found 'many'"),
+        (["TASK", "--task-set", "beam=4"], "the task translation has no option 'beam'"),
+        (["TASK", "--task-set", "beams"], "--task-set expects NAME=VALUE"),
+        (["TASK", "--task-set", "language=klingon"], "klingon"),
+        (["TASK", "--metric", "f1"], "the task translation has no metric 'f1'"),
+    ],
+)
+def test_options_of_the_task_are_checked_before_any_work(
+    tmp_path: Path, capsys: Any, flags: list[str], message: str
+) -> None:
+    (tmp_path / "dev.jsonl").write_text('{"source": "a", "target": "b"}', "utf-8")
+    task = ["--task", "translation", "--dev", str(tmp_path / "dev.jsonl")]
+    given = [part for flag in flags for part in (task if flag == "TASK" else [flag])]
+    assert main(["train", "--out", str(tmp_path / "m"), *given, "--json"]) == 2
+    assert message in json.loads(capsys.readouterr().out)["error"]["message"]
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_score_that_is_not_finite_is_none_in_log_and_row(
+    tmp_path: Path, model_folder: Any, monkeypatch: pytest.MonkeyPatch, copies: list[Row]
+) -> None:
+    start, examples = open_start(model_folder("isoloss")), tuple(copies[:3])
+    scoring = Scoring(task=Translation(max_tokens=4), examples=examples)
+    scorer = TaskScorer(scoring, start.tokenizer_json, tmp_path, "x")
+    state: Any = SimpleNamespace(step=1, model=start.model)
+    result = scorer._result(state)
+    ends = {"value": math.inf, "low": -math.inf, "high": math.nan}
+    metrics = {name: replace(one, **ends) for name, one in result.metrics.items()}
+    scorer.results[1] = replace(result, metrics=metrics)
+    assert scorer.line(state)["metric_bleu"] is None
+    row = scorer.finish(state)
+    assert [row[f"metric_bleu{end}"] for end in ("", "_low", "_high")] == [None] * 3
 
 
 def test_mistakes() -> None:

@@ -254,6 +254,14 @@ def test_mistakes(model_folder: Make, copies: list[Row], tmp_path: Path) -> None
         tune(metric="blue")
     with pytest.raises(UsageError, match="none is made while the model trains"):
         tune(patience=2)
+    given = {"task": None, "train": [], "text": ["a.txt"], "out": tmp_path / "out"}
+    for name, value in (("patience", 2), ("metric", "bleu"), ("skip_mismatched", True)):
+        with pytest.raises(UsageError, match=f"only a task takes {name}"):
+            tune(**{**given, name: value})
+    with pytest.raises(UsageError, match="only a task takes train, dev"):
+        tune(**{**given, "train": copies, "dev": copies})
+    with pytest.raises(UsageError, match="a task has an objective of its own, found 'causal'"):
+        tune(objective="causal")
     with pytest.raises(UsageError, match="learning_rate must be positive"):
         Tuning(learning_rate=-1.0)
     with pytest.raises(UsageError, match="rank of adapters must be positive"):

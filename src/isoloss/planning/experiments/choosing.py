@@ -76,7 +76,8 @@ def design(
         seed: of strategies that draw.
 
     Raises:
-        UsageError: a wrong budget, target, strategy or weight; nothing is affordable.
+        UsageError: a wrong budget, target, strategy or weight; `columns` without a table;
+            nothing is affordable.
         DataError: a candidate lacks a variable or its cost; the fit lost its rows.
 
     >>> import isoloss as il
@@ -89,6 +90,12 @@ def design(
     shares = _shares(fits, weights)
     first = fits[int(np.argmax(shares))]
     _check(budget, most, batch, strategy, spread)
+    if columns and candidates is None and running is None:
+        raise UsageError(
+            "a mapping of columns is for tables of candidates and of running runs; there is none",
+            hint="The columns of the fitted runs are named where the fit is made, as with:"
+            " isoloss fit TABLE --map OURS=THEIRS -o FIT",
+        )
     variables = list(dict.fromkeys(v for each in fits for v in each.law.variables))
     n = first.n_convention or None
     if candidates is None:

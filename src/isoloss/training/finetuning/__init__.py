@@ -4,6 +4,12 @@
 """
 
 from isoloss.training.finetuning.adapters import LoRA, add_adapters, merge_adapters
+from isoloss.training.finetuning.comparison import (
+    baseline_lines,
+    baseline_scores,
+    seen_examples,
+    training_pairs,
+)
 from isoloss.training.finetuning.completion import Completion
 from isoloss.training.finetuning.config import TaskRunConfig
 from isoloss.training.finetuning.scoring import Scoring, TaskScorer
@@ -22,7 +28,11 @@ __all__ = [
     "Tuned",
     "Tuning",
     "add_adapters",
+    "baseline_lines",
+    "baseline_scores",
     "finetune",
     "merge_adapters",
     "open_start",
+    "seen_examples",
+    "training_pairs",
 ]

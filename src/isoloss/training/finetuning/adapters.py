@@ -46,13 +46,13 @@ class LoRA:
             raise UsageError(f"alpha of adapters must be positive, found {self.alpha}")
 
     @property
-    def scale(self) -> float:
-        """Alpha, in numbers."""
+    def alpha_value(self) -> float:
+        """Alpha as a number; the scale of the adapters is this over the rank."""
         return 2.0 * self.rank if self.alpha is None else float(self.alpha)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON and for a run's id."""
-        return {"rank": self.rank, "alpha": self.scale}
+        return {"rank": self.rank, "alpha": self.alpha_value}
 
 
 def adapted_maps(model: nn.Module) -> list[str]:
@@ -85,7 +85,10 @@ def add_adapters(model: nn.Module, lora: LoRA, *, seed: int) -> None:
     """
     peft = _peft()
     settings = peft.LoraConfig(
-        r=lora.rank, lora_alpha=lora.scale, lora_dropout=0.0, target_modules=adapted_maps(model)
+        r=lora.rank,
+        lora_alpha=lora.alpha_value,
+        lora_dropout=0.0,
+        target_modules=adapted_maps(model),
     )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

@@ -45,6 +45,23 @@ class TaskData:
     left_out: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
+@dataclass(frozen=True, kw_only=True)
+class AskedAnswer:
+    """What a model is asked, and one right answer to it.
+
+    Attributes:
+        asked: tokens of the source or of the prompt, cut to what the model reads.
+        answer: tokens of the answer, without an end of text.
+        text: what these stand for: the answer, after a space where one parts it from the prompt.
+        cut: whether `asked` lost tokens.
+    """
+
+    asked: list[int]
+    answer: list[int]
+    text: str
+    cut: bool
+
+
 def task_pairs(
     task: TextTask, start: Start, train: Sequence[Row], dev: Sequence[Row], folder: Path
 ) -> TaskData:
@@ -71,8 +88,8 @@ def task_pairs(
     if not dev:
         train, dev = _split(task, train)
     left_out: Counter[str] = Counter()
-    asked = {_asked(task, row) for row in dev}
-    own = [row for row in train if _asked(task, row) not in asked]
+    asked = {task.source(row) for row in dev}
+    own = [row for row in train if task.source(row) not in asked]
     left_out["asked in the held-out examples too"] = len(train) - len(own)
     pairs = {
         "train": _encoded(task, opened, own, left_out, every=True),
@@ -93,14 +110,6 @@ def task_pairs(
     )
 
 
-def _joined(task: TextTask, row: Row) -> Row:
-    """A source in several parts (sentences of a text to summarise) as one, as evaluation has it."""
-    source = row.get(task.source_name)
-    if not isinstance(source, list):
-        return row
-    return {**row, task.source_name: " ".join(str(part) for part in source)}
-
-
 def answers_of(task: TextTask, row: Row) -> list[str]:
     """The different answers of an example, in their order.
 
@@ -118,17 +127,13 @@ def answers_of(task: TextTask, row: Row) -> list[str]:
     )
 
 
-def _asked(task: TextTask, row: Row) -> str:
-    return str(_joined(task, row).get(task.source_name))
-
-
 def _split(task: TextTask, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
     """Training and held-out examples; equal questions stay together, whatever the order."""
-    names = sorted({_asked(task, row) for row in rows}, key=_hash)
+    names = sorted({task.source(row) for row in rows}, key=_hash)
     held = set(names[: max(1, len(names) // DEV_SHARE)])
     return (
-        [row for row in rows if _asked(task, row) not in held],
-        [row for row in rows if _asked(task, row) in held],
+        [row for row in rows if task.source(row) not in held],
+        [row for row in rows if task.source(row) in held],
     )
 
 
@@ -157,23 +162,36 @@ def _encoded(
     return found
 
 
+def asked_answer(task: TextTask, opened: OpenModel, row: Row, answer: str) -> AskedAnswer:
+    """An example as training, generation and the likelihood of its answer have it.
+
+    An encoder-decoder reads the source and a decoder the prompt, cut by `prompt_tokens`. A space
+    parts a prompt from its answer unless it ends with one, and line ends within an answer become
+    spaces where the task's answers end at one.
+    """
+    asked, cut = task.prompt_tokens(opened, row)
+    text = answer
+    if opened.kind != "encoder_decoder":
+        prompt = task.prompt(row)
+        plain = " ".join(answer.split("\n")) if "\n" in task.stop else answer
+        text = (" " if plain and prompt and not prompt[-1].isspace() else "") + plain
+    return AskedAnswer(asked=asked, answer=opened.encode(text), text=text, cut=cut)
+
+
 def _source_and_target(
     task: TextTask, opened: OpenModel, row: Row, answer: str
 ) -> tuple[list[int], list[int]] | None:
-    source = opened.encode(_asked(task, row))[: opened.source_length - 1]
-    target = [*opened.encode(answer), opened.end]
-    return None if len(target) > opened.context_length else ([*source, opened.end], target)
+    one = asked_answer(task, opened, row, answer)
+    target = [*opened.conventions.target_before, *one.answer, opened.end]
+    return None if len(target) > opened.context_length else (opened.source(one.asked), target)
 
 
 def _prompt_and_answer(
     task: TextTask, opened: OpenModel, row: Row, answer: str
 ) -> tuple[list[int], list[int]] | None:
-    text = task.prompt(_joined(task, row))
-    prompt = opened.encode(text)[-max(1, opened.context_length - task.max_tokens) :]
-    plain = " ".join(answer.split("\n")) if "\n" in task.stop else answer
-    gap = " " if text and not text[-1].isspace() else ""
-    target = [*opened.encode(gap + plain), opened.end]
-    read = [*(prompt or [opened.end]), *target[:-1]]
+    one = asked_answer(task, opened, row, answer)
+    target = [*one.answer, opened.end]
+    read = [*(one.asked or [opened.end]), *target[:-1]]
     long = len(target) > task.max_tokens or len(read) > opened.context_length
     return None if long else (read, target)
 

@@ -121,6 +121,7 @@ class TaskScorer:
         tokenizer_json: of the model.
         folder: of the run.
         run_id: of the run.
+        seen: how many of the examples the run is trained on; None where nobody looked.
         results: what was found last, by step.
     """
 
@@ -128,6 +129,7 @@ class TaskScorer:
     tokenizer_json: str
     folder: Path
     run_id: str
+    seen: int | None = None
     results: dict[int, TaskResult] = field(default_factory=dict[int, TaskResult])
 
     @property
@@ -165,6 +167,7 @@ class TaskScorer:
             "meta_task": result.task,
             "meta_task_signature": result.signature,
             "meta_task_examples": result.n_examples,
+            **({} if self.seen is None else {"meta_task_examples_seen": self.seen}),
         }
 
     def _result(self, state: TrainingState) -> TaskResult:

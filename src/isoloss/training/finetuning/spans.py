@@ -191,7 +191,8 @@ def question_windows(
 ) -> TaskData:
     """Windows of questions with the boundaries of their answers.
 
-    The first answer of an example is the one that is trained on. Left out are training examples
+    The first answer of an example is the one that is trained on; one that has none in its text
+    (`is_impossible`) points at position 0 in every window. Left out are training examples
     whose text is one of `dev`, and answers that no tokens express.
 
     Args:
@@ -256,7 +257,7 @@ def _windows(
     for row in rows:
         context = text_of(row["context"], row["place"])
         try:
-            answer, at = marked_answers(row)[0]
+            marked = marked_answers(row)
         except DataError:
             if not skip_mismatched:
                 raise
@@ -264,8 +265,11 @@ def _windows(
             continue
         cluster = texts.setdefault(context, len(texts))
         windows = windows_of(framing, text_of(row["question"], row["place"]), context)
-        spans = [token_span(window.offsets, at, at + len(answer)) for window in windows]
-        if not any(spans):
+        spans: list[tuple[int, int] | None] = [None] * len(windows)
+        if marked:
+            answer, at = marked[0]
+            spans = [token_span(window.offsets, at, at + len(answer)) for window in windows]
+        if marked and not any(spans):
             left_out["answer longer than a window"] += 1
             continue
         for window, span in zip(windows, spans, strict=True):

@@ -13,6 +13,7 @@ from isoloss.models import LanguageModel
 from isoloss.models.huggingface.conversion import model_from_parts
 from isoloss.models.huggingface.reading import HUB, hub_folder, read_hub_folder
 from isoloss.models.huggingface.tokenizer_files import end_of_text, fitted
+from isoloss.tasks.conventions import Conventions, own_conventions
 from isoloss.tasks.opening import OpenModel
 from isoloss.training._folder import CHECKPOINT, TOKENIZER, check_tokenizer, read_folder
 from isoloss.training.checkpoints import digest
@@ -86,17 +87,19 @@ def opened_with(model: Any, tokenizer_json: str, folder: Path, run_id: str = "")
     if end is None:
         raise DataError(f"{folder}: the tokeniser has no {END_OF_TEXT}")
     start, pad = tokenizer.token_to_id(START), tokenizer.token_to_id(PAD)
+    pairs = config.kind == "encoder_decoder"
     return OpenModel(
         folder=folder,
         model=model,
         tokenizer=tokenizer,
         kind=config.kind,
         context_length=config.context_length,
-        source_length=config.longest_source if config.kind == "encoder_decoder" else 0,
+        source_length=config.longest_source if pairs else 0,
         end=end,
         start=end if start is None else start,
         pad=end if pad is None else pad,
         run_id=run_id,
+        conventions=own_conventions(tokenizer, end) if pairs else Conventions(),
     )
 
 

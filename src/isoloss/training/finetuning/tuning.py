@@ -11,13 +11,13 @@ from typing import Any
 from isoloss.corpus import END_OF_TEXT, prepare_corpus
 from isoloss.errors import DataError, UsageError
 from isoloss.tasks import Task, TaskResult, TextTask
-from isoloss.tasks.examples import Row, texts_of
+from isoloss.tasks.examples import Row
 from isoloss.tasks.extractive import Extractive
-from isoloss.tasks.translation import Translation, TranslationMemory
 from isoloss.training._folder import TOKENIZER
 from isoloss.training._progress import shown_progress
 from isoloss.training.devices import resolve_device
 from isoloss.training.finetuning.adapters import LoRA
+from isoloss.training.finetuning.comparison import baseline_lines, baseline_scores
 from isoloss.training.finetuning.completion import Completion
 from isoloss.training.finetuning.config import TaskRunConfig
 from isoloss.training.finetuning.examples import TaskData, task_pairs
@@ -115,9 +115,7 @@ class Tuned:
         lines += [f"left out: {count:,} ({why})" for why, count in self.left_out.items()]
         if self.score is not None:
             lines.append(self.score.summary())
-            for name, one in self.baselines.items():
-                figures = ", ".join(f"{n} {s.value:.4g}" for n, s in one.metrics.items())
-                lines.append(f"  baseline {name}: {figures}")
+            lines += baseline_lines(self.baselines)
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -236,24 +234,6 @@ def finetune(
         baselines={} if task is None else baseline_scores(task, data.train, data.dev),
         left_out=data.left_out,
     )
-
-
-def baseline_scores(task: Task, train: Sequence[Row], dev: Sequence[Row]) -> dict[str, TaskResult]:
-    """Scores of answers that take no model, by name; translations also by the nearest source."""
-    found: dict[str, TaskResult] = {}
-    if isinstance(task, Extractive):
-        for name in task.baselines():
-            found[name] = task.score(task.baseline(name, dev), dev, model=f"baseline {name}")
-    elif isinstance(task, TextTask):
-        for name in task.baselines():
-            found[name] = task.score(task.baseline(name, dev), dev, model=f"baseline {name}")
-        if isinstance(task, Translation) and train:
-            sources = [str(row["source"]) for row in train]
-            targets = [texts_of(row["target"], row["place"])[0] for row in train]
-            memory = TranslationMemory(sources, targets)
-            texts = memory.translate([str(row["source"]) for row in dev])
-            found["memory"] = task.score(texts, dev, model="baseline memory")
-    return found
 
 
 def _task_data(
