@@ -163,7 +163,7 @@ def test_log_probabilities_are_those_of_the_model(opened_random: Make) -> None:
 def test_wide_beams_find_the_likeliest_text(opened_random: Make) -> None:
     """As many beams as there are beginnings: the search is exhaustive."""
     opened = opened_random("llama", seed=2)
-    ids, size = opened.encode("ab"), opened.vocab_size
+    ids, size = opened.encode("ab"), opened.tokenizer.get_vocab_size()
     best: tuple[float, tuple[int, ...]] = (-float("inf"), ())
     for first in range(1, size):
         shares = (

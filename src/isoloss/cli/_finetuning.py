@@ -113,10 +113,17 @@ def scoring_from(
             which only fine-tuning makes.
     """
     if task is None and not dev:
-        if options or metric is not None:
-            raise UsageError(
-                "--task-set and --metric are for a task", hint="Name it with --task, and --dev."
-            )
+        _check_unused(
+            {
+                "--task-set": options,
+                "--metric": metric,
+                "--map": columns,
+                "--dev-limit": limit,
+                "--score-every": every,
+                "--score-patience": patience,
+            },
+            hint="Name it with --task, and its held-out examples with --dev.",
+        )
         return None
     if task is None or not dev:
         raise UsageError(
@@ -161,5 +168,17 @@ def _check(asked: AskedTuning) -> None:
         raise UsageError(
             "examples are given, and no task", hint="Name it with --task, as in --task translation."
         )
+    if asked.task is None:
+        _check_unused(
+            {"--dev-limit": asked.dev_limit, "--map": asked.columns, "--set": asked.options},
+            hint="Leave it out, or give --task with --data.",
+        )
     if asked.alpha is not None and asked.rank is None:
         raise UsageError("--alpha scales adapters, and there are none", hint="Give --lora RANK.")
+
+
+def _check_unused(flags: Mapping[str, object], hint: str) -> None:
+    """Refuse flags that were given without a task, which alone reads them."""
+    given = [flag for flag, value in flags.items() if value]
+    if given:
+        raise UsageError(f"only a task takes {', '.join(given)}", hint=hint)

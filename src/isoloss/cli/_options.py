@@ -122,6 +122,14 @@ Map = Annotated[
         help='Name a column, with its unit if need be: "tokens=Tokens (B):1e9". Repeatable.',
     ),
 ]
+FieldMap = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar='"OURS=THEIRS"',
+        help='Name a field of the examples: "question=query". Repeatable.',
+    ),
+]
 Level = Annotated[float, typer.Option(help="Level of the intervals, between 0 and 1.")]
 Seed = Annotated[int, typer.Option(help="Seed: the same seed gives the same answer.")]
 LawName = Annotated[

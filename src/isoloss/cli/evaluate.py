@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from isoloss.cli._answer import Answer
-from isoloss.cli._options import Json, Level, Map, Seed, new_app, pairs
+from isoloss.cli._options import FieldMap, Json, Level, Seed, new_app, pairs
 
 app = new_app()
 
@@ -40,7 +40,7 @@ def command(
             help="Examples: .jsonl, .csv, .tsv, .parquet, SQuAD's .json, hf://… Repeatable.",
         ),
     ] = None,
-    map_: Map = None,
+    map_: FieldMap = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="An option of the task. Repeatable."),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from isoloss.cli._answer import Answer
-from isoloss.cli._options import Json, Map, Seed, new_app, pairs
+from isoloss.cli._options import FieldMap, Json, Seed, new_app, pairs
 
 app = new_app()
 
@@ -38,7 +38,7 @@ def command(
         ),
     ] = None,
     dev_limit: Annotated[int | None, typer.Option(min=1, help="Most held-out examples.")] = None,
-    map_: Map = None,
+    map_: FieldMap = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="An option of the task. Repeatable."),

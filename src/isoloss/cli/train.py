@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from isoloss.cli._answer import Answer
-from isoloss.cli._options import Json, Map, Seed, new_app, quantity
+from isoloss.cli._options import FieldMap, Json, Seed, new_app, quantity
 
 app = new_app()
 
@@ -108,7 +108,7 @@ def command(
         list[str] | None, typer.Option(metavar="FILE", help="Held-out examples of the task.")
     ] = None,
     dev_limit: Annotated[int | None, typer.Option(min=1, help="Most held-out examples.")] = None,
-    map_: Map = None,
+    map_: FieldMap = None,
     task_set: Annotated[
         list[str] | None,
         typer.Option("--task-set", metavar="NAME=VALUE", help="An option of the task. Repeatable."),

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +222,6 @@ class StudyScorer:
         return self(opened.model, corpus, run)
 
 
-@lru_cache(maxsize=1)
 def _read(path: Path) -> dict[str, Any]:
     return _checked(json.loads(path.read_text("utf-8")))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from isoloss.errors import DataError
-from isoloss.runs import RunStore
+from isoloss.runs import RunStore, usable
 from isoloss.studies.folder import StudyFolder
 from isoloss.studies.inference import ladder_runs
 from isoloss.studies.registration import append_prediction, registered, settle_outcome
@@ -222,7 +222,7 @@ def score_results(
 def _point(row: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     """A run with its score; None where it has none."""
     value = row.get(f"metric_{name}")
-    if value is None or row.get("status") not in ("", "ok", None):
+    if value is None or not usable(row):
         return None
     return {
         "run_id": row["run_id"],

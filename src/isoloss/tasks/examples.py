@@ -1,4 +1,4 @@
-"""Examples of a task from files: JSON lines, tables, SQuAD's JSON, or a data set of the hub."""
+"""Examples of a task from files: rows, plain texts, SQuAD's JSON, or a data set of the hub."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from isoloss.corpus.reading.documents import read_documents
 from isoloss.corpus.reading.hub import is_hub, whole_rows
 from isoloss.corpus.reading.tables import field_names, field_value
 from isoloss.errors import DataError, EnvironmentProblem, NotFoundError, UsageError
 
-SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+TEXTS = (".txt", ".md")
+SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", *TEXTS)
 Row = dict[str, Any]
 
 
@@ -30,8 +32,9 @@ def read_examples(
     """The examples of files, under the names that a task uses.
 
     Args:
-        sources: `.jsonl`, `.csv`, `.tsv`, `.parquet`, SQuAD's `.json`, or a data set, as corpora
-            name them: `hf://owner/name[/config][:split]`, `train` where no split is named, or
+        sources: `.jsonl`, `.csv`, `.tsv`, `.parquet`, SQuAD's `.json`, `.txt` and `.md` (each one
+            example with nothing but a `text`), or a data set, as corpora name them:
+            `hf://owner/name[/config][:split]`, `train` where no split is named, or
             `hf:///folder[:split]` of this machine. Read in their order.
         columns: the task's name → theirs, where they differ; dots lead into nested columns, as in
             `translation.en`, and a number names a column of a table without a header.
@@ -123,12 +126,16 @@ def _all_rows(
 ) -> Iterator[tuple[str, Row]]:
     numbered = bool(mapping) and all(theirs.isdecimal() for theirs in mapping.values())
     for source in sources:
+        if not is_hub(source) and _suffix(Path(source)) in TEXTS:
+            yield from ((one.name, {"text": one.text}) for one in read_documents([source]))
+            continue
         rows = whole_rows(source) if is_hub(source) else _file_rows(Path(source), numbered)
         for number, row in enumerate(rows, start=1):
             yield f"{source}, row {number}", row
 
 
-def _file_rows(path: Path, numbered: bool) -> Iterable[Row]:
+def _suffix(path: Path) -> str:
+    """The ending of a file that can be read."""
     if not path.is_file():
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         close = difflib.get_close_matches(path.name, beside, n=1)
@@ -140,6 +147,11 @@ def _file_rows(path: Path, numbered: bool) -> Iterable[Row]:
             f"{path}: expected {', '.join(SUFFIXES)}, found {suffix or 'no ending'!r}",
             hint="Save the examples as JSON lines: one object a line.",
         )
+    return suffix
+
+
+def _file_rows(path: Path, numbered: bool) -> Iterable[Row]:
+    suffix = _suffix(path)
     if suffix == ".parquet":
         return _parquet(path)
     text = _text(path)

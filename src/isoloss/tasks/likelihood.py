@@ -13,7 +13,7 @@ from torch import Tensor
 
 from isoloss.errors import UsageError
 from isoloss.models import EncoderDecoder
-from isoloss.tasks.generation.sampling import checked as finite
+from isoloss.tasks.generation.sampling import finite_logits
 from isoloss.tasks.hub_models import HubModel
 from isoloss.tasks.opening import OpenModel
 from isoloss.tasks.sessions import padded
@@ -168,7 +168,7 @@ def pair_logits(
 
 
 def _continuation(logits_TV: Tensor, tokens: list[int], cut: int) -> Continuation:
-    shares_TV = finite(logits_TV).log_softmax(dim=-1)
+    shares_TV = finite_logits(logits_TV).log_softmax(dim=-1)
     at = torch.tensor(tokens, device=logits_TV.device)
     chosen = shares_TV.gather(1, at[:, None])[:, 0]
     greedy = bool((shares_TV.argmax(dim=-1) == at).all())

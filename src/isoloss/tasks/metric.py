@@ -23,6 +23,8 @@ from isoloss.errors import UsageError
 FloatArray = NDArray[np.float64]
 RESAMPLES = 2000
 _ROWS_AT_ONCE = 200
+_ROUNDING = 1e-12
+"""Differences below this share of a value are those of the order in which it was summed."""
 
 
 @dataclass(frozen=True)
@@ -132,20 +134,22 @@ def score(
     >>> found.value, found.low < 0.75 < found.high
     (0.75, True)
     """
-    if not 0 < level < 1:
-        raise UsageError(f"level must lie between 0 and 1, found {level!r}", hint="Try 0.9.")
+    check_level(level)
     sums_GK = _cluster_sums(statistics_NK, clusters)
     value = float(metric.of_sums(sums_GK.sum(axis=0)))
-    about = {"unit": metric.unit, "higher_is_better": metric.higher_is_better}
-    if len(sums_GK) < 2:
-        count = f"{len(sums_GK)} independent example" + ("" if len(sums_GK) == 1 else "s")
-        return Score(value=value, reason=f"{count} give no interval", **about)
     drawn = _resampled(metric, sums_GK, seed, resamples)
-    drawn = drawn[np.isfinite(drawn)]
-    if len(drawn) < resamples / 2:
-        return Score(value=value, reason="most resamples give no finite value", **about)
+    return _score_of(metric, value, drawn, level=level, scale=abs(value))
+
+
+def _score_of(
+    metric: Metric, value: float, drawn: FloatArray | str, *, level: float, scale: float
+) -> Score:
+    """A value with its interval from resamples; `scale` is that of what may be rounded."""
+    about = {"unit": metric.unit, "higher_is_better": metric.higher_is_better}
+    if isinstance(drawn, str):
+        return Score(value=value, reason=drawn, **about)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    if not low < high:
+    if not high - low > _ROUNDING * scale:
         return Score(value=value, reason="all resamples give one value", **about)
     return Score(value=value, low=float(low), high=float(high), **about)
 
@@ -206,25 +210,33 @@ def compare_scores(
         metric.higher_is_better,
         metric.unit,
     )
-    together = np.concatenate([first_NK, second_NK], axis=1)
-    difference = score(
-        both, together, clusters=clusters, level=level, seed=seed, resamples=resamples
-    )
-    sums = _cluster_sums(together, clusters)
+    check_level(level)
+    sums_GK = _cluster_sums(np.concatenate([first_NK, second_NK], axis=1), clusters)
+    first, second = (float(metric.of_sums(rows.sum(axis=0))) for rows in (first_NK, second_NK))
+    drawn = _resampled(both, sums_GK, seed, resamples)
+    scale = max(abs(first), abs(second))
     p_value = math.nan
-    if len(sums) > 1:
-        drawn = _resampled(both, sums, seed, resamples)
-        drawn = drawn[np.isfinite(drawn)]
-        if len(drawn) >= resamples / 2:
-            side = min(float((drawn <= 0).mean()), float((drawn >= 0).mean()))
-            p_value = min(1.0, max(2 * side, 1 / len(drawn)))
+    if not isinstance(drawn, str):
+        noise = _ROUNDING * scale
+        side = min(float((drawn <= noise).mean()), float((drawn >= -noise).mean()))
+        p_value = min(1.0, max(2 * side, 1 / len(drawn)))
     return Comparison(
         metric=metric.name,
-        first=float(metric.of_sums(first_NK.sum(axis=0))),
-        second=float(metric.of_sums(second_NK.sum(axis=0))),
-        difference=difference,
+        first=first,
+        second=second,
+        difference=_score_of(both, second - first, drawn, level=level, scale=scale),
         p_value=p_value,
     )
+
+
+def check_level(level: float) -> None:
+    """Refuse a level that no interval has.
+
+    Raises:
+        UsageError: it does not lie between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise UsageError(f"level must lie between 0 and 1, found {level!r}", hint="Try 0.9.")
 
 
 def _cluster_sums(statistics_NK: FloatArray, clusters: NDArray[np.int64] | None) -> FloatArray:
@@ -236,13 +248,17 @@ def _cluster_sums(statistics_NK: FloatArray, clusters: NDArray[np.int64] | None)
     return sums
 
 
-def _resampled(metric: Metric, sums_GK: FloatArray, seed: int, resamples: int) -> FloatArray:
-    """The metric on resampled clusters, (R,)."""
+def _resampled(metric: Metric, sums_GK: FloatArray, seed: int, resamples: int) -> FloatArray | str:
+    """Finite values of the metric on resampled clusters, or why there are too few."""
     rng = np.random.default_rng(seed)
     count = len(sums_GK)
+    if count < 2:
+        return f"{count} independent example{'' if count == 1 else 's'} give no interval"
     found: list[FloatArray] = []
     for first in range(0, resamples, _ROWS_AT_ONCE):
         rows = min(_ROWS_AT_ONCE, resamples - first)
         weights_RG = rng.multinomial(count, np.full(count, 1 / count), size=rows)
         found.append(metric.of_sums(weights_RG.astype(np.float64) @ sums_GK))
-    return np.concatenate(found)
+    drawn = np.concatenate(found)
+    drawn = drawn[np.isfinite(drawn)]
+    return drawn if len(drawn) >= resamples / 2 else "most resamples give no finite value"

@@ -73,9 +73,9 @@ class OpenModel:
         return next(self.model.parameters()).device
 
     @property
-    def vocab_size(self) -> int:
-        """Entries of its head."""
-        return int(self.tokenizer.get_vocab_size())
+    def before(self) -> list[int]:
+        """What begins every text of a decoder."""
+        return [] if self.bos is None else [self.bos]
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -120,7 +120,7 @@ class OpenModel:
         Raises:
             UsageError: an encoder-decoder has no logits without a source.
         """
-        if isinstance(self.model, EncoderDecoder) or self.kind == "encoder_decoder":
+        if self.kind == "encoder_decoder":
             raise UsageError("an encoder-decoder needs a source")
         return self.model(tokens_BT, segments=segments_BT)
 

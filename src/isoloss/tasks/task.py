@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from isoloss.errors import DataError, UsageError
-from isoloss.tasks._shortening import shortened
+from isoloss.tasks._shortening import answer_room, shortened
 from isoloss.tasks._templates import filled
 from isoloss.tasks.examples import Row, read_examples, text_of
 from isoloss.tasks.generation import Generation, GenerationSettings, generate
-from isoloss.tasks.metric import Metric
+from isoloss.tasks.metric import FloatArray, Metric, check_level
 from isoloss.tasks.opening import OpenModel
 from isoloss.tasks.results import GIVEN, TaskResult
 
@@ -50,10 +50,7 @@ class Task(ABC):
     def __post_init__(self) -> None:
         check_counted(self, "batch_rows")
         check_counted(self, "seed", least=0)
-        if not 0 < self.level < 1:
-            raise UsageError(
-                f"level must lie between 0 and 1, found {self.level!r}", hint="Try 0.9."
-            )
+        check_level(self.level)
 
     def read(
         self,
@@ -92,7 +89,8 @@ class TextTask(Task):
         template: of a decoder's prompt, with the example's names in braces; an encoder-decoder
             gets the text of `source_name` alone. Of a prompt that is too long the text of
             `long_name` loses its end.
-        max_tokens: longest answer.
+        max_tokens: longest answer. In a decoder the default is at most half of the context;
+            another number must leave room for a prompt.
         beams: of beam search; 1 takes the likeliest token every time.
         length_penalty: of beam search.
         stop: texts that end an answer of a decoder.
@@ -179,9 +177,15 @@ class TextTask(Task):
         cut = sum(shorter for _, shorter in prompts)
         if cut:
             notes.append(f"{cut:,} of {len(examples):,} inputs were longer than the model reads")
+        longest = self.answer_tokens(opened)
+        if opened.kind == "decoder" and longest < self.max_tokens:
+            notes.append(
+                f"max_tokens is {longest:,}, half of the context of {opened.context_length:,}:"
+                f" {self.max_tokens:,} would leave too little for a prompt"
+            )
         unended = sum(one.ended == "length" for one in made)
         if unended:
-            notes.append(f"{unended:,} answers were cut at {self.max_tokens:,} tokens")
+            notes.append(f"{unended:,} answers were cut at {longest:,} tokens")
         return self.score(
             [one.text for one in made],
             examples,
@@ -194,8 +198,17 @@ class TextTask(Task):
     def check(self, opened: OpenModel, examples: Sequence[Row]) -> None:
         """Refuse also what could not be scored, before anything is generated."""
         super().check(opened, examples)
+        self.answer_tokens(opened)
         for example in examples:
             self.references(example)
+
+    def answer_tokens(self, opened: OpenModel) -> int:
+        """Longest answer of a model: `max_tokens`, or less where its context is short.
+
+        Raises:
+            UsageError: `max_tokens` is not the default and leaves no room for a prompt.
+        """
+        return answer_room(opened, self.max_tokens, type(self).max_tokens)
 
     def source(self, example: Row) -> str:
         """What an encoder-decoder reads; a list of sentences as one text.
@@ -222,13 +235,17 @@ class TextTask(Task):
         A source loses its end. In a decoder's prompt the text of `long_name` loses its end, so
         that its beginning and the rest of the template stay; only where that is not enough does
         the prompt lose its beginning.
+
+        Raises:
+            UsageError: as `answer_tokens`.
         """
         if opened.kind == "encoder_decoder":
             ids = opened.encode(self.source(example))
             room = opened.source_room
             return ids[:room], len(ids) > room
         ids = opened.encode(self.prompt(example))
-        room = max(1, opened.context_length - self.max_tokens)
+        taken = len(opened.before) + self.answer_tokens(opened)
+        room = max(1, opened.context_length - taken)
         if len(ids) <= room:
             return ids, False
 
@@ -242,7 +259,7 @@ class TextTask(Task):
     def _generate(self, opened: OpenModel, prompts: Sequence[list[int]]) -> list[Generation]:
         settings = GenerationSettings(
             temperature=0.0,
-            max_tokens=self.max_tokens,
+            max_tokens=self.answer_tokens(opened),
             beams=self.beams,
             length_penalty=self.length_penalty,
             stop=() if opened.kind == "encoder_decoder" else self.stop,
@@ -255,7 +272,9 @@ class TextTask(Task):
         parts = [f"beams:{self.beams}" if self.beams > 1 else "greedy"]
         if self.beams > 1 and self.length_penalty != 1:
             parts.append(f"length_penalty:{self.length_penalty:g}")
-        parts.append(f"max_tokens:{self.max_tokens}")
+        parts.append(f"max_tokens:{self.answer_tokens(opened)}")
+        if opened.kind == "encoder_decoder":
+            parts.append(f"source:{opened.source_length}")
         default = type(self).__dataclass_fields__["template"].default
         if opened.kind == "decoder" and self.template != default:
             parts.append(f"template:{self.template!r}")

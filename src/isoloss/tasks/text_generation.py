@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from isoloss.corpus import read_documents
 from isoloss.errors import DataError, UsageError
 from isoloss.tasks._text_figures import (
     HUMAN,
@@ -89,22 +87,6 @@ class TextGeneration(Task):
                 f"samples={self.samples} of a search for the likeliest text are all the same",
                 hint="Take a temperature above 0 and beams=1, or samples=1.",
             )
-
-    def read(
-        self,
-        sources: Sequence[str | Path],
-        columns: Mapping[str, str] | None = None,
-        limit: int | None = None,
-    ) -> list[Row]:
-        """Examples of files; a `.txt` file is one text."""
-        found: list[Row] = []
-        for source in sources:
-            if Path(source).suffix.lower() == ".txt":
-                found += [{"text": d.text, "place": d.name} for d in read_documents([source])]
-            else:
-                left = None if limit is None else max(1, limit - len(found))
-                found += super().read([source], columns, left)
-        return found[:limit]
 
     def evaluate(self, opened: OpenModel, examples: Sequence[Row]) -> TaskResult:
         """Write after every prompt and measure it."""

@@ -140,7 +140,7 @@ def test_a_source_loses_its_beginning(
     ((share, greedy),) = model.loglikelihood([request("loglikelihood", prompt, "de")])
     (wanted,) = continuations(opened, [(kept, "de")])
     assert (share, greedy) == (pytest.approx(wanted.total), wanted.greedy)
-    assert model.answers.cut == (2 if length > 39 else 0)
+    assert model.responder.cut == (2 if length > 39 else 0)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from isoloss.tasks.conventions import Conventions
-from isoloss.tasks.generation.sampling import checked, penalised
+from isoloss.tasks.generation.sampling import finite_logits, penalised
 from isoloss.tasks.generation.settings import GenerationSettings
 from isoloss.tasks.sessions import Session
 
@@ -75,7 +75,7 @@ def beam_search(
     logits_BV = logits_BV.repeat_interleave(k, dim=0)
     live = list(range(len(searches)))
     for length in range(1, max_tokens + 1):
-        shares_BV = checked(logits_BV).log_softmax(dim=-1)
+        shares_BV = finite_logits(logits_BV).log_softmax(dim=-1)
         running = [searches[index] for index in live]
         seen = [[*s.seen, *beam] for s in running for beam in s.beams]
         made = [beam for s in running for beam in s.beams]

@@ -76,6 +76,7 @@ class _Row:
     made: list[int] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
     told: int = 0
+    before: str | None = None
 
 
 def _generate(
@@ -105,8 +106,7 @@ def _session(opened: OpenModel, batch: list[_Row], max_tokens: int) -> tuple[Ses
         rows = [[opened.start] for _ in batch]
         sources = [opened.source(row.ids) for row in batch]
         return new_session(opened, rows, capacity=room + 1, sources=sources), room
-    before = [] if opened.bos is None else [opened.bos]
-    rows = [(before + row.ids) or [opened.end] for row in batch]
+    rows = [(opened.before + row.ids) or [opened.end] for row in batch]
     capacity = max(map(len, rows)) + max_tokens
     return new_session(opened, rows, capacity=capacity), max_tokens
 
@@ -204,8 +204,10 @@ def _text(opened: OpenModel, row: _Row) -> str:
     """The text of the new tokens; with the prompt before them, where that changes it."""
     if opened.kind == "encoder_decoder" or not row.ids:
         return opened.plain(row.made)
-    whole, before = opened.plain(row.ids + row.made), opened.plain(row.ids)
-    return whole[len(before) :] if whole.startswith(before) else opened.plain(row.made)
+    if row.before is None:  # asked for after every token
+        row.before = opened.plain(row.ids)
+    whole = opened.plain(row.ids + row.made)
+    return whole[len(row.before) :] if whole.startswith(row.before) else opened.plain(row.made)
 
 
 def _generation(row: _Row, text: str, ended: str, *, score: float | None = None) -> Generation:

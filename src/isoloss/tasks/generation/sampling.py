@@ -17,7 +17,7 @@ from isoloss.tasks.generation.settings import GenerationSettings
 _SPREAD = 0x9E3779B1
 
 
-def checked(logits_BV: Tensor) -> Tensor:
+def finite_logits(logits_BV: Tensor) -> Tensor:
     """Logits in float64, so that sampling does not depend on rounding.
 
     Raises:

@@ -31,7 +31,7 @@ _BATCHES_AT_ONCE = 8
 """Between two steps of the progress bar."""
 
 
-class Answers:
+class Responder:
     """What a model answers; `cut` counts contexts and prompts that lost their beginning.
 
     Args:
@@ -66,13 +66,12 @@ class Answers:
 
         Where the tokeniser puts a start before a text, the harness scores that start too.
         """
-        before = [] if self.opened.bos is None else [self.opened.bos]
         found: dict[int, float] = {}
         for rows in self._portions(texts, len, "documents"):
             for row in rows:
                 shares = rolling_log_probs(
                     self.scoring,
-                    before + self.opened.encode(texts[row]),
+                    self.opened.before + self.opened.encode(texts[row]),
                     stride=self.opened.context_length,
                     batch_rows=self.batch_rows,
                 )
@@ -118,7 +117,7 @@ class Answers:
         if self.pairs:
             room = opened.source_room
         else:
-            ids = ids if opened.bos is None else [opened.bos, *ids]
+            ids = opened.before + ids
             room = max(1, opened.context_length - max_tokens)
         self.cut += len(ids) > room
         return ids[-room:]
@@ -154,7 +153,7 @@ def harness_model(opened: OpenModel, *, batch_rows: int = 16, seed: int = 0) -> 
         EnvironmentProblem: `lm-eval` is not installed.
         UsageError: an encoder.
     """
-    return _adapter_class()(Answers(opened, batch_rows=batch_rows, seed=seed))
+    return _adapter_class()(Responder(opened, batch_rows=batch_rows, seed=seed))
 
 
 def require_lm_eval() -> None:
@@ -177,21 +176,21 @@ def _adapter_class() -> Any:
     from lm_eval.api.model import LM  # pyright: ignore[reportMissingImports]
 
     class HarnessModel(LM):
-        """Requests of the harness handed on to `Answers`."""
+        """Requests of the harness handed on to a `Responder`."""
 
-        def __init__(self, answers: Answers) -> None:
+        def __init__(self, responder: Responder) -> None:
             super().__init__()
-            self.answers = answers
-            self._device = answers.opened.device
+            self.responder = responder
+            self._device = responder.opened.device
 
         def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
-            return self.answers.likelihoods([request.args for request in requests])
+            return self.responder.likelihoods([request.args for request in requests])
 
         def loglikelihood_rolling(self, requests: list[Any]) -> list[float]:
-            return self.answers.rolling([request.args[0] for request in requests])
+            return self.responder.rolling([request.args[0] for request in requests])
 
         def generate_until(self, requests: list[Any]) -> list[str]:
-            return self.answers.texts([request.args for request in requests])
+            return self.responder.texts([request.args for request in requests])
 
     return HarnessModel
 

@@ -71,7 +71,7 @@ def evaluate_harness(
         run_id=opened.run_id,
         level=level,
         settings=(f"seed:{seed}",),
-        cut=model.answers.cut,  # type: ignore[attr-defined]
+        cut=model.responder.cut,  # type: ignore[attr-defined]
     )
 
 

@@ -135,6 +135,11 @@ def _ended(launched: Launched, token: str, level: Level) -> tuple[str, str]:
         EnvironmentProblem: the program was not reached.
     """
     lines = launched.report.decode("utf-8", "replace").splitlines()
+    if launched.stopped and not lines:
+        raise EnvironmentProblem(
+            f"{level.name} had not begun the program after {launched.seconds:.1f} s",
+            hint="Give more `seconds`, or fewer `workers`.",
+        )
     if launched.stopped:
         return launched.stopped, launched.stopped
     if not lines:

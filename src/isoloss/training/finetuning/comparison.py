@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from isoloss.corpus import PairCorpus
+from isoloss.corpus.pairs import Pairs
 from isoloss.tasks import Task, TaskResult, TextTask
 from isoloss.tasks.examples import Row
 from isoloss.tasks.extractive import Extractive
@@ -46,18 +47,12 @@ def baseline_lines(baselines: Mapping[str, TaskResult]) -> list[str]:
 
 def training_pairs(corpus: AnyCorpus) -> list[Row]:
     """The training pairs of a corpus as examples with `source` and `target`; none of a text."""
-    if not isinstance(corpus, PairCorpus):
-        return []
-    part = corpus.train
-    sides = (
-        _texts(corpus, part.source, part.source_offsets),
-        _texts(corpus, part.target, part.target_offsets),
-    )
-    return [
-        {"place": f"training pair {number}", "source": source, "target": target}
-        for number, (source, target) in enumerate(zip(*sides, strict=True), start=1)
-        if source.strip() and target.strip()
-    ]
+    return _rows(corpus, corpus.train, "training") if isinstance(corpus, PairCorpus) else []
+
+
+def held_out_pairs(corpus: AnyCorpus) -> list[Row]:
+    """As `training_pairs`, of those that the corpus holds out."""
+    return _rows(corpus, corpus.validation, "held-out") if isinstance(corpus, PairCorpus) else []
 
 
 def seen_examples(task: Task, examples: Sequence[Row], corpus: AnyCorpus) -> list[bool] | None:
@@ -76,6 +71,18 @@ def seen_examples(task: Task, examples: Sequence[Row], corpus: AnyCorpus) -> lis
     ids = corpus.train.tolist()
     whole = _plain(corpus.tokenizer().decode(ids, skip_special_tokens=False))
     return [len(text) >= LEAST_CHARACTERS and text in whole for text in asked]
+
+
+def _rows(corpus: PairCorpus, part: Pairs, name: str) -> list[Row]:
+    sides = (
+        _texts(corpus, part.source, part.source_offsets),
+        _texts(corpus, part.target, part.target_offsets),
+    )
+    return [
+        {"place": f"{name} pair {number}", "source": source, "target": target}
+        for number, (source, target) in enumerate(zip(*sides, strict=True), start=1)
+        if source.strip() and target.strip()
+    ]
 
 
 def _texts(corpus: PairCorpus, ids: np.ndarray, offsets: np.ndarray) -> list[str]:

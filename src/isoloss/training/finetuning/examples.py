@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from isoloss._files import write_text_atomic
 from isoloss.corpus import END_OF_TEXT, PAD, START
 from isoloss.corpus.pairs import PairCorpus, Pairs
-from isoloss.corpus.tokenizers import token_lengths
-from isoloss.errors import DataError, UsageError
+from isoloss.errors import UsageError
 from isoloss.tasks.answers import reference_answers
 from isoloss.tasks.examples import Row, texts_of
 from isoloss.tasks.opening import OpenModel
 from isoloss.tasks.task import TextTask
-from isoloss.training._folder import TOKENIZER
+from isoloss.training.finetuning.parts import TRAIN, TaskData, corpus_facts, parts_of
 from isoloss.training.finetuning.starting import Start
 
-DEV_SHARE = 20
+DEV_ONE_IN = 20
 """One source in so many is held out where no examples to develop on are given."""
 Encoded = list[tuple[list[int], list[int]]]
 """Tokens that are read and tokens that are predicted, of each pair."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TaskData:
-    """What a model is tuned on.
-
-    Attributes:
-        corpus: training and held-out pairs as tokens.
-        train, dev: the examples.
-        left_out: how many pairs were not taken, by reason.
-    """
-
-    corpus: Any
-    train: tuple[Row, ...]
-    dev: tuple[Row, ...]
-    left_out: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +49,9 @@ def task_pairs(
 
     A decoder is asked with the task's own template and an encoder-decoder gets the source, cut as
     evaluation cuts them. Line ends within a decoder's answers become spaces, as an answer ends at
-    one. Left out are training examples whose question is one of `dev`, and answers that are
-    longer than the task or the model allows.
+    one. A training example is learnt with every answer, a held-out one with its first that fits.
+    Left out are training examples whose question is one of `dev`, and answers that are longer
+    than the task or the model allows.
 
     Args:
         task: translation, summarisation, question answering.
@@ -85,29 +66,23 @@ def task_pairs(
     """
     opened = start.opened()
     opened.require(*task.kinds, what=f"the task {task.name}")
-    if not dev:
-        train, dev = _split(task, train)
-    left_out: Counter[str] = Counter()
-    asked = {task.source(row) for row in dev}
-    own = [row for row in train if task.source(row) not in asked]
-    left_out["asked in the held-out examples too"] = len(train) - len(own)
-    pairs = {
-        "train": _encoded(task, opened, own, left_out, every=True),
-        "validation": _encoded(task, opened, dev, Counter(), every=False),
-    }
-    for part, found in pairs.items():
-        if not found:
-            why = ", ".join(f"{reason}: {count:,}" for reason, count in left_out.items() if count)
-            raise DataError(
-                f"{task.name}: no {part} example is left" + (f" ({why})" if why else ""),
-                hint="Give more examples, a model with a longer context, or a larger max_tokens.",
-            )
-    return TaskData(
-        corpus=_corpus(start, opened, pairs, folder),
-        train=tuple(own),
-        dev=tuple(dev),
-        left_out={reason: count for reason, count in left_out.items() if count},
+    parts = parts_of(
+        train,
+        dev,
+        task.source,
+        one_in=DEV_ONE_IN,
+        shared="asked in the held-out examples too",
     )
+    pairs = {
+        part: _encoded(task, opened, rows, parts.left_out[part], every=part == TRAIN)
+        for part, rows in parts.rows.items()
+    }
+    parts.refuse_empty(
+        pairs,
+        task.name,
+        hint="Give more examples, a model with a longer context, or a larger max_tokens.",
+    )
+    return parts.data(_corpus(start, opened, pairs, folder))
 
 
 def answers_of(task: TextTask, row: Row) -> list[str]:
@@ -127,20 +102,6 @@ def answers_of(task: TextTask, row: Row) -> list[str]:
     )
 
 
-def _split(task: TextTask, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """Training and held-out examples; equal questions stay together, whatever the order."""
-    names = sorted({task.source(row) for row in rows}, key=_hash)
-    held = set(names[: max(1, len(names) // DEV_SHARE)])
-    return (
-        [row for row in rows if task.source(row) not in held],
-        [row for row in rows if task.source(row) in held],
-    )
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def _encoded(
     task: TextTask,
     opened: OpenModel,
@@ -149,16 +110,14 @@ def _encoded(
     *,
     every: bool,
 ) -> Encoded:
-    """Pairs of tokens of all answers, or of the first of each example."""
+    """Pairs of tokens of all answers, or of the first of each example that is not too long."""
     make = _source_and_target if opened.kind == "encoder_decoder" else _prompt_and_answer
     found: Encoded = []
     for row in rows:
-        for answer in answers_of(task, row)[: None if every else 1]:
-            pair = make(task, opened, row, answer)
-            if pair is None:
-                left_out["answer too long"] += 1
-            else:
-                found.append(pair)
+        made = [make(task, opened, row, answer) for answer in answers_of(task, row)]
+        pairs = [pair for pair in made if pair is not None]
+        found += pairs if every else pairs[:1]
+        left_out["answer too long"] += len(made) - len(pairs) if every else int(not pairs)
     return found
 
 
@@ -199,27 +158,11 @@ def _prompt_and_answer(
 def _corpus(
     start: Start, opened: OpenModel, pairs: Mapping[str, Encoded], folder: Path
 ) -> PairCorpus:
-    text = start.tokenizer_json
-    write_text_atomic(folder / TOKENIZER, text)
     parts = {name: _pairs(encoded) for name, encoded in pairs.items()}
     return PairCorpus(
-        path=folder,
-        **parts,
-        token_bytes=token_lengths(text),
-        fingerprint=fingerprint(text, {n: vars(part) for n, part in parts.items()}),
-        manifest={"settings": {"tokenizer": "file"}},
+        **corpus_facts(start.tokenizer_json, parts, folder),
         special_ids={END_OF_TEXT: opened.end, START: opened.start, PAD: opened.pad},
     )
-
-
-def fingerprint(tokenizer_json: str, parts: Mapping[str, Mapping[str, np.ndarray]]) -> str:
-    """SHA-256 of a tokeniser and of arrays by name."""
-    found = hashlib.sha256(tokenizer_json.encode("utf-8"))
-    for part, arrays in sorted(parts.items()):
-        for name, array in sorted(arrays.items()):
-            found.update(f"{part}.{name} {array.dtype.str} {array.shape}\n".encode())
-            found.update(np.ascontiguousarray(array).data)
-    return found.hexdigest()
 
 
 def _pairs(encoded: Encoded) -> Pairs:

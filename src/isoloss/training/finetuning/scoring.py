@@ -163,7 +163,7 @@ class TaskScorer:
         result = self._result(state)
         result.save(self.folder / RESULT)
         return {
-            **{n: None if v != v else v for n, v in result.columns().items()},
+            **{n: v if math.isfinite(v) else None for n, v in result.columns().items()},
             "meta_task": result.task,
             "meta_task_signature": result.signature,
             "meta_task_examples": result.n_examples,

@@ -17,25 +17,24 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from isoloss._files import write_text_atomic
 from isoloss.architecture import TransformerConfig
 from isoloss.architecture.config import Kind
-from isoloss.corpus.tokenizers import token_lengths
 from isoloss.errors import DataError, UsageError
 from isoloss.tasks._marked_answers import marked_answers
-from isoloss.tasks._question_windows import Window, token_span, windows_of
+from isoloss.tasks._question_windows import Framing, Window, token_span, windows_of
 from isoloss.tasks.examples import Row, text_of
 from isoloss.tasks.extractive import Extractive
-from isoloss.training._folder import TOKENIZER
-from isoloss.training.finetuning.examples import TaskData, fingerprint
+from isoloss.training.finetuning.parts import TaskData, corpus_facts, parts_of
 from isoloss.training.finetuning.starting import Start
 from isoloss.training.objectives.batch import Batch
 from isoloss.training.objectives.evaluation_set import BATCH_ROWS, EvaluationSet
 from isoloss.training.objectives.objective import Objective, TokenCount, generator
 from isoloss.training.objectives.windows import AnyCorpus
 
+Framed = list[tuple[Window, tuple[int, int], int]]
+"""Windows with the boundaries of the answer in each, and the number of their text."""
 TAG = 1_101
-DEV_SHARE = 10
+DEV_ONE_IN = 10
 """One text in so many is held out where no examples to develop on are given."""
 
 
@@ -191,9 +190,9 @@ def question_windows(
 ) -> TaskData:
     """Windows of questions with the boundaries of their answers.
 
-    The first answer of an example is the one that is trained on; one that has none in its text
-    (`is_impossible`) points at position 0 in every window. Left out are training examples
-    whose text is one of `dev`, and answers that no tokens express.
+    The first answer of an example that lies in a window is the one that is learnt; an example
+    that has none in its text (`is_impossible`) points at position 0 in every window. Left out are
+    training examples whose text is one of `dev`, and those whose answers no window holds.
 
     Args:
         task: how rows are put together.
@@ -209,50 +208,33 @@ def question_windows(
     """
     opened = start.opened()
     opened.require(*task.kinds, what=f"the task {task.name}")
-    if not dev:
-        train, dev = _split(train)
-    texts = {str(row["context"]) for row in dev}
-    left_out: Counter[str] = Counter()
-    own = [row for row in train if str(row["context"]) not in texts]
-    left_out["text among the held-out examples too"] = len(train) - len(own)
+    parts = parts_of(
+        train,
+        dev,
+        lambda row: str(row["context"]),
+        one_in=DEV_ONE_IN,
+        shared="text among the held-out examples too",
+    )
     framing = task.framing(opened)
-    parts: dict[str, Windows] = {}
-    for part, rows in (("train", own), ("validation", dev)):
-        told = left_out if part == "train" else Counter()
-        parts[part] = _windows(framing, rows, told, skip_mismatched)
-    text = start.tokenizer_json
-    write_text_atomic(folder / TOKENIZER, text)
+    framed = {
+        part: _framed(framing, rows, parts.left_out[part], skip_mismatched)
+        for part, rows in parts.rows.items()
+    }
+    parts.refuse_empty(framed, task.name, hint="Give more examples, or longer windows.")
+    windows = {part: _arrays(found) for part, found in framed.items()}
     corpus = QuestionCorpus(
-        path=folder,
-        **parts,
+        **corpus_facts(start.tokenizer_json, windows, folder),
         pad=opened.pad,
         length=framing.length,
-        token_bytes=token_lengths(text),
-        fingerprint=fingerprint(text, {name: vars(part) for name, part in parts.items()}),
-        manifest={"settings": {"tokenizer": "file"}},
         special_ids={},
     )
-    return TaskData(
-        corpus=corpus,
-        train=tuple(own),
-        dev=tuple(dev),
-        left_out={reason: count for reason, count in left_out.items() if count},
-    )
+    return parts.data(corpus)
 
 
-def _split(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    texts = list(dict.fromkeys(str(row["context"]) for row in rows))
-    held = set(texts[::DEV_SHARE])
-    return (
-        [row for row in rows if str(row["context"]) not in held],
-        [row for row in rows if str(row["context"]) in held],
-    )
-
-
-def _windows(
-    framing: Any, rows: Sequence[Row], left_out: Counter[str], skip_mismatched: bool
-) -> Windows:
-    found: list[tuple[Window, tuple[int, int], int]] = []
+def _framed(
+    framing: Framing, rows: Sequence[Row], left_out: Counter[str], skip_mismatched: bool
+) -> Framed:
+    found: Framed = []
     texts: dict[str, int] = {}
     for row in rows:
         context = text_of(row["context"], row["place"])
@@ -265,18 +247,37 @@ def _windows(
             continue
         cluster = texts.setdefault(context, len(texts))
         windows = windows_of(framing, text_of(row["question"], row["place"]), context)
-        spans: list[tuple[int, int] | None] = [None] * len(windows)
-        if marked:
-            answer, at = marked[0]
-            spans = [token_span(window.offsets, at, at + len(answer)) for window in windows]
-        if marked and not any(spans):
-            left_out["answer longer than a window"] += 1
+        boundaries = _boundaries(windows, marked)
+        if boundaries is None:
+            left_out["answer in no window"] += 1
             continue
-        for window, span in zip(windows, spans, strict=True):
-            boundary = (0, 0) if span is None else (window.first + span[0], window.first + span[1])
-            found.append((window, boundary, cluster))
-    if not found:
-        raise DataError("no question is left", hint="Give more examples, or longer windows.")
+        found += [(*both, cluster) for both in zip(windows, boundaries, strict=True)]
+    return found
+
+
+def _boundaries(
+    windows: Sequence[Window], answers: Sequence[tuple[str, int]]
+) -> list[tuple[int, int]] | None:
+    """First and last token, in each window, of the first answer that lies in one; 0 elsewhere.
+
+    Args:
+        windows: of one text.
+        answers: each with the character where it begins; none where the text has no answer.
+
+    Returns:
+        None where there are answers and no window holds one.
+    """
+    for answer, at in answers:
+        spans = [token_span(window.offsets, at, at + len(answer)) for window in windows]
+        if any(spans):
+            return [
+                (0, 0) if span is None else (window.first + span[0], window.first + span[1])
+                for window, span in zip(windows, spans, strict=True)
+            ]
+    return None if answers else [(0, 0)] * len(windows)
+
+
+def _arrays(found: Framed) -> Windows:
     return Windows(
         ids=np.concatenate([np.asarray(window.ids, dtype=np.int64) for window, _, _ in found]),
         offsets=np.append(0, np.cumsum([len(window.ids) for window, _, _ in found])),

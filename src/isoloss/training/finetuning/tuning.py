@@ -20,7 +20,8 @@ from isoloss.training.finetuning.adapters import LoRA
 from isoloss.training.finetuning.comparison import baseline_lines, baseline_scores
 from isoloss.training.finetuning.completion import Completion
 from isoloss.training.finetuning.config import TaskRunConfig
-from isoloss.training.finetuning.examples import TaskData, task_pairs
+from isoloss.training.finetuning.examples import task_pairs
+from isoloss.training.finetuning.parts import TaskData
 from isoloss.training.finetuning.scoring import RESULT, Scoring, TaskScorer
 from isoloss.training.finetuning.spans import Spans, question_windows
 from isoloss.training.finetuning.starting import Start, open_start
@@ -182,36 +183,43 @@ def finetune(
         NotFoundError, DataError: there is no model, or data that cannot be trained on.
         EnvironmentProblem: no such device, or a package is missing.
     """
-    if (task is None) == (not text):
-        raise UsageError(
-            "a model is tuned on a task or on a text",
-            hint="Give --task with --data, or --corpus.",
-        )
+    of_task = {
+        "train": train,
+        "dev": dev,
+        "patience": patience,
+        "metric": metric,
+        "skip_mismatched": skip_mismatched,
+    }
+    _check_given(task, text, objective, [name for name, value in of_task.items() if value])
     check_writers(logs)
     folder, say = Path(out), on_progress or (lambda line: None)
     place, tuning = resolve_device(device), tuning or Tuning()
     say(f"reading {source}")
     start = open_start(source)
     check_not_own(folder, start)
+    scoring = None
     if task is None:
         aim, data = _text_data(start, folder, text, text_field, objective, say)
-        scoring = None
     else:
-        if not train:
-            raise DataError(f"{task.name}: no examples to train on", hint="Name them with --data.")
         aim, data = _task_data(task, start, train, dev, folder, tuning, skip_mismatched)
         scoring = Scoring(
             task=task, examples=data.dev, every=score_every, patience=patience, metric=metric
         )
-    run = {"seed": seed, "device": place, "threads": threads, "lora": lora, "scoring": scoring}
-    config = _config(start, aim, data.corpus, tuning, **run)
-    states = TunedStates(
+    config = TaskRunConfig(
+        **_length_and_recipe(start, aim, data.corpus, tuning, adapters=lora is not None),
+        architecture=start.model.config,
+        corpus_fingerprint=data.corpus.fingerprint,
+        eval_tokens=EVAL_TOKENS,
+        objective=aim,
         begin=start,
-        recipe=config.recipe,
-        seed=seed,
         lora=lora,
-        spans=isinstance(aim, Spans),
+        scoring=scoring,
+        seed=seed,
+        device=place,
+        threads=threads,
     )
+    spans = isinstance(aim, Spans)
+    states = TunedStates(begin=start, recipe=config.recipe, seed=seed, lora=lora, spans=spans)
     scorer = None
     if scoring is not None:
         scorer = TaskScorer(scoring, start.tokenizer_json, folder, config.run_id)
@@ -234,6 +242,29 @@ def finetune(
         baselines={} if task is None else baseline_scores(task, data.train, data.dev),
         left_out=data.left_out,
     )
+
+
+def _check_given(
+    task: Task | None, text: Sequence[str | Path], objective: str | None, of_task: Sequence[str]
+) -> None:
+    """Refuse what would be ignored; `of_task` are the arguments given that only a task takes."""
+    if (task is None) == (not text):
+        raise UsageError(
+            "a model is tuned on a task or on a text",
+            hint="Give --task with --data, or --corpus.",
+        )
+    if task is None and of_task:
+        raise UsageError(
+            f"only a task takes {', '.join(of_task)}, and the model is tuned on a text",
+            hint="Leave it out, or tune on a task.",
+        )
+    if task is not None and objective is not None:
+        raise UsageError(
+            f"a task has an objective of its own, found {objective!r}",
+            hint="Leave it out: --objective is for --corpus.",
+        )
+    if task is not None and "train" not in of_task:
+        raise DataError(f"{task.name}: no examples to train on", hint="Name them with --data.")
 
 
 def _task_data(
@@ -299,27 +330,14 @@ def _text_data(
     return aim, TaskData(corpus=corpus, train=(), dev=())
 
 
-def _config(
-    start: Start,
-    aim: Objective,
-    corpus: Any,
-    tuning: Tuning,
-    **run: Any,
-) -> TaskRunConfig:
-    """The run; its steps follow from the epochs, counted on the data itself."""
+def _length_and_recipe(
+    start: Start, aim: Objective, corpus: Any, tuning: Tuning, *, adapters: bool
+) -> dict[str, Any]:
+    """Steps, which follow from the epochs as counted on the data itself, and their recipe."""
     shape = start.model.config
     longest = aim.row_tokens(shape).tokens
     steps = tuning.steps or max(1, math.ceil(tuning.epochs * _epoch(aim, corpus, shape, tuning)))
-    return TaskRunConfig(
-        architecture=shape,
-        recipe=tuning.recipe(longest, steps, adapters=run["lora"] is not None),
-        steps=steps,
-        corpus_fingerprint=corpus.fingerprint,
-        eval_tokens=EVAL_TOKENS,
-        objective=aim,
-        begin=start,
-        **run,
-    )
+    return {"steps": steps, "recipe": tuning.recipe(longest, steps, adapters=adapters)}
 
 
 def _epoch(aim: Objective, corpus: Any, shape: Any, tuning: Tuning) -> float:
@@ -328,7 +346,8 @@ def _epoch(aim: Objective, corpus: Any, shape: Any, tuning: Tuning) -> float:
     if isinstance(aim, Spans):
         return len(corpus.train) / rows
     if isinstance(aim, Completion | SequenceToSequence):
-        # Rows hold several examples: what a few steps hold on average, packed as they will be.
+        # Rows hold several examples. They are packed in the order of seed 0 here and in that of
+        # the run's seed and of each epoch while it trains, which may differ by a few rows.
         from isoloss.corpus.pairs import pack_pairs
 
         length = shape.context_length
