@@ -69,7 +69,7 @@ def test_a_comparison_without_an_interval_says_why(
     run(capsys, *common, "--baseline", "copy", "-o", tmp_path / "copy.json")
     code, out, _ = run(capsys, *common, "--predictions", lines, "--against", tmp_path / "copy.json")
     assert code == 0
-    assert "no interval: 1 independent example give no interval" in out
+    assert "no interval: only 1 independent example" in out
     assert "nan" not in out
 
 

@@ -49,7 +49,7 @@ def test_clusters_are_drawn_whole() -> None:
 
 @pytest.mark.parametrize(
     ("values", "reason"),
-    [([1.0], "1 independent example give"), ([1.0, 1.0, 1.0], "all resamples give one value")],
+    [([1.0], "only 1 independent example"), ([1.0, 1.0, 1.0], "all resamples give one value")],
 )
 def test_no_interval_of_zero_width(values: list[float], reason: str) -> None:
     found = score(ACCURACY, mean_statistics(values))

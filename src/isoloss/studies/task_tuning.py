@@ -7,7 +7,7 @@ what differs is the model. Its own weights stay as they are: a copy is tuned.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
@@ -19,6 +19,7 @@ from isoloss.tasks.examples import Row
 from isoloss.tasks.extractive import Extractive
 from isoloss.tasks.metric import Score, mean_metric
 from isoloss.training.evaluation import evaluate
+from isoloss.training.finetuning.parts import HELD_OUT
 from isoloss.training.finetuning.spans import Spans, question_windows
 from isoloss.training.finetuning.starting import Start, opened_with
 from isoloss.training.finetuning.states import TunedStates
@@ -118,10 +119,23 @@ def span_scores(
         unit=SPAN.unit,
         higher_is_better=False,
     )
-    left = tuple(f"{count:,} left out of the tuning: {why}" for why, count in data.left_out.items())
     return SpanScores(
-        result=task.evaluate(opened, examples), surprise=surprise, notes=(tuning.note, *left)
+        result=task.evaluate(opened, examples),
+        surprise=surprise,
+        notes=(tuning.note, *_left(data.left_out)),
     )
+
+
+def _left(left_out: Mapping[str, int]) -> list[str]:
+    """What is told of questions that are not tuned on, or whose surprise is not measured.
+
+    >>> _left({"answer in no window": 2, "held-out answer in no window": 1})[1]
+    '1 left out of span_nats: held-out answer in no window'
+    """
+    return [
+        f"{count:,} left out of {SPAN.name if why.startswith(HELD_OUT) else 'the tuning'}: {why}"
+        for why, count in left_out.items()
+    ]
 
 
 def parted(rows: Sequence[Row], *, held: int, train: int) -> tuple[list[Row], list[Row]]:

@@ -20,7 +20,7 @@ import numpy as np
 from isoloss.tasks.likelihood import Continuation, continuations
 from isoloss.tasks.metric import Metric, mean_metric, mean_statistics
 from isoloss.tasks.opening import OpenModel
-from isoloss.tasks.results import TaskResult, scored
+from isoloss.tasks.results import TaskResult
 from isoloss.tasks.task import Task
 
 METRICS: tuple[Metric, ...] = (
@@ -75,15 +75,11 @@ def choices_result(
     if cut:
         notes = (f"{cut:,} contexts were cut to what the model reads", *notes)
     chance = float(np.mean([1 / len(question.choices) for question in asked]))
-    return scored(
+    return task.result(
         {m: mean_statistics([value[m.name] for value in values]) for m in task.metrics},
-        task=task.name,
-        model=str(opened.folder),
-        run_id=opened.run_id,
+        (_output(q, s) for q, s in zip(asked, scores, strict=True)),
+        model=opened,
         signature=signature,
-        outputs=tuple(_output(q, s) for q, s in zip(asked, scores, strict=True)),
-        level=task.level,
-        seed=task.seed,
         notes=(*notes, f"guessing gives acc {chance:.4g}"),
     )
 

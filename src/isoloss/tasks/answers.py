@@ -13,9 +13,9 @@ from isoloss.errors import DataError
 from isoloss.tasks.examples import Row, text_of, texts_of
 from isoloss.tasks.languages import by_characters, check_language
 from isoloss.tasks.metric import FloatArray, Metric, mean_metric, mean_statistics
-from isoloss.tasks.results import GIVEN, TaskResult, scored
+from isoloss.tasks.results import GIVEN, TaskResult
 from isoloss.tasks.squad import exact_match, f1
-from isoloss.tasks.task import TextTask, check_counts
+from isoloss.tasks.task import Task, TextTask, check_counts
 
 ANSWER_METRICS = (mean_metric("exact_match"), mean_metric("f1"))
 QUESTION_FIELDS: dict[str, tuple[str, ...]] = {
@@ -82,16 +82,14 @@ class Answers(TextTask):
         check_counts(texts, examples, self.name)
         references = [self.references(example) for example in examples]
         return score_answers(
+            self,
             [text.strip() for text in texts],
             references,
             examples,
-            task=self.name,
+            language=self.language,
             model=model,
             run_id=run_id,
-            language=self.language,
             made=made,
-            level=self.level,
-            seed=self.seed,
             notes=notes,
         )
 
@@ -139,26 +137,30 @@ def unanswerable(example: Row) -> bool:
 
 
 def score_answers(
+    task: Task,
     texts: Sequence[str],
     references: Sequence[Sequence[str]],
     examples: Sequence[Row],
     *,
-    task: str,
-    model: str,
-    made: str,
-    run_id: str,
     language: str | None,
-    level: float,
-    seed: int,
     notes: tuple[str, ...] = (),
+    **told: Any,
 ) -> TaskResult:
     """Exact match and F1, with intervals that draw the questions of a text together.
+
+    Args:
+        task: whose result it is.
+        texts, references: of each example.
+        examples: with a `question` and perhaps a `context`.
+        language: of the answers; guessed from their letters when None.
+        notes: what to know of the texts.
+        told: `model`, `made` and `run_id` of the result.
 
     Raises:
         DataError: there are no examples.
     """
     if not references:
-        raise DataError(f"{task}: no examples", hint="Give a file with examples.")
+        raise DataError(f"{task.name}: no examples", hint="Give a file with examples.")
     known = check_language(language)
     characters = by_characters(known, [text for row in references for text in row])
     values = np.asarray(
@@ -174,7 +176,7 @@ def score_answers(
     places = {context: index for index, context in enumerate(dict.fromkeys(contexts))}
     clusters = np.asarray([places[context] for context in contexts], dtype=np.int64)
     together = any(contexts) and len(places) > 1
-    outputs = tuple(
+    outputs = (
         {
             "input": text_of(example["question"], example["place"]),
             "output": text,
@@ -186,18 +188,13 @@ def score_answers(
     empty_N = np.asarray([row == [""] for row in references])
     if empty_N.any():
         notes = (*notes, _two_kinds(values[:, 0], empty_N))
-    return scored(
+    return task.result(
         {metric: mean_statistics(values[:, i]) for i, metric in enumerate(ANSWER_METRICS)},
-        task=task,
-        model=model,
-        run_id=run_id,
-        made=made,
+        outputs,
         signature=f"{'squad-2' if empty_N.any() else 'squad'}|{compared}",
-        outputs=outputs,
         clusters=clusters if together else None,
-        level=level,
-        seed=seed,
         notes=notes,
+        **told,
     )
 
 

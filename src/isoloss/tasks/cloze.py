@@ -16,7 +16,7 @@ from isoloss.tasks.examples import Row, text_of
 from isoloss.tasks.likelihood import continuations
 from isoloss.tasks.metric import FloatArray, Metric, mean_metric, mean_statistics
 from isoloss.tasks.opening import OpenModel
-from isoloss.tasks.results import TaskResult, scored
+from isoloss.tasks.results import TaskResult
 from isoloss.tasks.task import Task
 
 BLANK = "_"
@@ -168,13 +168,9 @@ class LastWord(Task):
         cut = sum(one.cut > 0 for one in found)
         right = [float(one.greedy) for one in found]
         nats = [-one.total for one in found]
-        return scored(
+        return self.result(
             {m: mean_statistics(v) for m, v in zip(self.metrics, (right, nats), strict=True)},
-            task=self.name,
-            model=str(opened.folder),
-            run_id=opened.run_id,
-            signature=f"blank:{self.blank!r}",
-            outputs=tuple(
+            (
                 {
                     "input": before,
                     "answer": answer.strip(),
@@ -183,8 +179,8 @@ class LastWord(Task):
                 }
                 for (before, answer), one in zip(pairs, found, strict=True)
             ),
-            level=self.level,
-            seed=self.seed,
+            model=opened,
+            signature=f"blank:{self.blank!r}",
             notes=(f"{cut:,} contexts were cut to what the model reads",) if cut else (),
         )
 

@@ -92,6 +92,20 @@ def text_of(value: Any, place: str, *, empty: bool = False) -> str:
     return value
 
 
+def joined(value: Any, place: str, *, empty: bool = False) -> str:
+    """A text, or the texts of a list with spaces between them.
+
+    Raises:
+        DataError: something else, or an empty one where `empty` is false.
+
+    >>> joined(["One.", "Two."], "row 1")
+    'One. Two.'
+    """
+    if isinstance(value, list):
+        value = " ".join(text_of(part, place, empty=True) for part in value)
+    return text_of(value, place, empty=empty)
+
+
 def _named(
     row: Row,
     place: str,

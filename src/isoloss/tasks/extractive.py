@@ -126,16 +126,14 @@ class Extractive(Task):
                 f" answer_start says, the first {wrong[0]}; they are scored all the same",
             )
         return score_answers(
+            self,
             texts,
             [reference_answers(example) for example in examples],
             examples,
-            task=self.name,
+            language=self.language,
             model=model,
             run_id=run_id,
-            language=self.language,
             made=made,
-            level=self.level,
-            seed=self.seed,
             notes=notes,
         )
 

@@ -148,6 +148,8 @@ def _score_of(
     about = {"unit": metric.unit, "higher_is_better": metric.higher_is_better}
     if isinstance(drawn, str):
         return Score(value=value, reason=drawn, **about)
+    if not math.isfinite(scale):
+        return Score(value=value, reason="the value is not finite", **about)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     if not high - low > _ROUNDING * scale:
         return Score(value=value, reason="all resamples give one value", **about)
@@ -216,7 +218,7 @@ def compare_scores(
     drawn = _resampled(both, sums_GK, seed, resamples)
     scale = max(abs(first), abs(second))
     p_value = math.nan
-    if not isinstance(drawn, str):
+    if not isinstance(drawn, str) and math.isfinite(scale):
         noise = _ROUNDING * scale
         side = min(float((drawn <= noise).mean()), float((drawn >= -noise).mean()))
         p_value = min(1.0, max(2 * side, 1 / len(drawn)))
@@ -253,7 +255,7 @@ def _resampled(metric: Metric, sums_GK: FloatArray, seed: int, resamples: int) -
     rng = np.random.default_rng(seed)
     count = len(sums_GK)
     if count < 2:
-        return f"{count} independent example{'' if count == 1 else 's'} give no interval"
+        return f"only {count} independent example{'' if count == 1 else 's'}"
     found: list[FloatArray] = []
     for first in range(0, resamples, _ROWS_AT_ONCE):
         rows = min(_ROWS_AT_ONCE, resamples - first)

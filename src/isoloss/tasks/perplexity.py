@@ -14,7 +14,7 @@ from isoloss.tasks.examples import Row, text_of
 from isoloss.tasks.likelihood import rolling_log_probs
 from isoloss.tasks.metric import FloatArray, Metric
 from isoloss.tasks.opening import OpenModel
-from isoloss.tasks.results import TaskResult, scored
+from isoloss.tasks.results import TaskResult
 from isoloss.tasks.task import Task, check_counted
 
 _TOKENS, _WORDS, _BYTES, _NATS = range(4)
@@ -84,14 +84,10 @@ class Perplexity(Task):
             outputs.append({"input": text[:200], "tokens": len(ids), "nats": terms[-1][_NATS]})
         rows = np.asarray(terms, dtype=np.float64)
         stride = max(1, opened.context_length // 2) if self.stride is None else self.stride
-        return scored(
+        return self.result(
             dict.fromkeys(self.metrics, rows),
-            task=self.name,
-            model=str(opened.folder),
-            run_id=opened.run_id,
+            outputs,
+            model=opened,
             made=f"context:{opened.context_length}|stride:{stride}",
             signature="",
-            outputs=tuple(outputs),
-            level=self.level,
-            seed=self.seed,
         )

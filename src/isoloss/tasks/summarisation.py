@@ -18,7 +18,7 @@ from isoloss.tasks.languages import (
     mostly_latin,
 )
 from isoloss.tasks.metric import Metric, mean_metric, mean_statistics
-from isoloss.tasks.results import GIVEN, TaskResult, scored
+from isoloss.tasks.results import GIVEN, TaskResult
 from isoloss.tasks.task import TextTask, check_counts
 
 _KINDS = {"rouge1": "rouge1", "rouge2": "rouge2", "rouge_l": "rougeL", "rouge_lsum": "rougeLsum"}
@@ -91,23 +91,20 @@ class Summarisation(TextTask):
             found = scorer.score_multi([sentences(one) for one in row], sentences(text))
             values.append([found[kind].fmeasure for kind in _KINDS.values()])
         table = np.asarray(values, dtype=np.float64)
-        outputs = tuple(
+        outputs = (
             {"input": self.source(example), "output": text, "references": row}
             for example, text, row in zip(examples, texts, references, strict=True)
         )
         if self.stem and not own:
             notes = (*notes, "nothing was stemmed: the stemmer knows words of a to z alone")
-        return scored(
+        return self.result(
             {metric: mean_statistics(table[:, i]) for i, metric in enumerate(self.metrics)},
-            task=self.name,
+            outputs,
             model=model,
             run_id=run_id,
             made=made,
             signature=f"rouge|f-measure|stem:{'yes' if stem else 'no'}|tokens:{tokens}"
             f"|references:best|sentences:lines-or-ends|{_version()}",
-            outputs=outputs,
-            level=self.level,
-            seed=self.seed,
             notes=notes,
         )
 

@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from isoloss.errors import DataError, UsageError
 from isoloss.tasks._shortening import answer_room, shortened
 from isoloss.tasks._templates import filled
-from isoloss.tasks.examples import Row, read_examples, text_of
+from isoloss.tasks.examples import Row, joined, read_examples
 from isoloss.tasks.generation import Generation, GenerationSettings, generate
 from isoloss.tasks.metric import FloatArray, Metric, check_level
 from isoloss.tasks.opening import OpenModel
-from isoloss.tasks.results import GIVEN, TaskResult
+from isoloss.tasks.results import GIVEN, TaskResult, scored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,36 @@ class Task(ABC):
         """The task's examples in files; arguments and errors as `read_examples`."""
         return read_examples(
             sources, columns, wanted=self.reads, optional=self.optional, limit=limit
+        )
+
+    def result(
+        self,
+        terms: Mapping[Metric, FloatArray],
+        outputs: Iterable[Mapping[str, Any]],
+        *,
+        model: OpenModel | str,
+        run_id: str = "",
+        **told: Any,
+    ) -> TaskResult:
+        """A result of the task, at its `level` and with its `seed`.
+
+        An opened model names its folder and its run; `told` is `signature`, and perhaps `made`,
+        `clusters` and `notes`.
+
+        Raises:
+            DataError: there are no examples.
+        """
+        if not isinstance(model, str):
+            model, run_id = str(model.folder), model.run_id
+        return scored(
+            terms,
+            task=self.name,
+            model=model,
+            run_id=run_id,
+            outputs=tuple(outputs),
+            level=self.level,
+            seed=self.seed,
+            **told,
         )
 
     @abstractmethod
@@ -325,20 +355,6 @@ def check_untrained(name: str, train: Sequence[Row]) -> None:
         raise UsageError(
             f"the baseline {name} does not learn from examples", hint="Leave the training out."
         )
-
-
-def joined(value: Any, place: str, *, empty: bool = False) -> str:
-    """A text, or the texts of a list with spaces between them.
-
-    Raises:
-        DataError: something else, or an empty one where `empty` is false.
-
-    >>> joined(["One.", "Two."], "row 1")
-    'One. Two.'
-    """
-    if isinstance(value, list):
-        value = " ".join(text_of(part, place, empty=True) for part in value)
-    return text_of(value, place, empty=empty)
 
 
 def check_counted(task: Task, *names: str, least: int = 1) -> None:

@@ -27,7 +27,7 @@ from isoloss.tasks.memorised import KNOWN_WORDS, check_sources, known_shares
 from isoloss.tasks.metric import FloatArray, Metric, mean_metric, mean_statistics
 from isoloss.tasks.opening import OpenModel
 from isoloss.tasks.passages import Passage, passages_of
-from isoloss.tasks.results import GIVEN, TaskResult, scored
+from isoloss.tasks.results import GIVEN, TaskResult
 from isoloss.tasks.task import Task, check_counted, check_untrained, no_baseline
 from isoloss.tasks.word_units import words_of
 
@@ -226,7 +226,7 @@ class TextGeneration(Task):
             terms[_ENDED] = mean_statistics(ended)
         clusters = groups if int(groups.max()) + 1 < len(passages) else None
         beyond = beyond_human(terms, clusters, level=self.level, seed=self.seed)
-        outputs = tuple(
+        outputs = (
             {
                 "input": one.prompt,
                 **output_of([texts[i] for texts in draws], details[i] if details else None),
@@ -238,17 +238,14 @@ class TextGeneration(Task):
             }
             for i, one in enumerate(passages)
         )
-        return scored(
+        return self.result(
             terms,
-            task=self.name,
+            outputs,
             model=model,
             run_id=run_id,
             made=made,
             signature=self._signature(),
-            outputs=outputs,
             clusters=clusters,
-            level=self.level,
-            seed=self.seed,
             notes=(*notes, beyond),
         )
 

@@ -13,7 +13,7 @@ from isoloss.tasks.examples import Row, texts_of
 from isoloss.tasks.languages import UNSPACED, check_language, unspaced_script
 from isoloss.tasks.metric import FloatArray, Metric
 from isoloss.tasks.opening import OpenModel
-from isoloss.tasks.results import GIVEN, TaskResult, scored
+from isoloss.tasks.results import GIVEN, TaskResult
 from isoloss.tasks.task import TextTask, check_counts, no_baseline
 
 _SPACED = "13a"
@@ -139,20 +139,17 @@ class Translation(TextTask):
                 scorer.corpus_score(given, right)  # the signature counts references
             tokens = f"tok:{_CHARACTERS}|" if apart and metric.name == "ter" else ""
             signatures.append(f"{metric.name}|{tokens}{scorer.get_signature()}")
-        outputs = tuple(
+        outputs = (
             {"input": source, "output": text, "references": row}
             for source, text, row in zip(sources, texts, references, strict=True)
         )
-        return scored(
+        return self.result(
             terms,
-            task=self.name,
+            outputs,
             model=model,
             run_id=run_id,
             made=made,
             signature="|".join(signatures),
-            outputs=outputs,
-            level=self.level,
-            seed=self.seed,
             notes=notes,
         )
 

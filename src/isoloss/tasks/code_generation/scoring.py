@@ -25,7 +25,7 @@ from isoloss.tasks.likelihood import continuations, encoded_pair
 from isoloss.tasks.metric import FloatArray, Metric, mean_metric, mean_statistics
 from isoloss.tasks.opening import OpenModel
 from isoloss.tasks.pass_at_k import pass_at_k
-from isoloss.tasks.results import TaskResult, scored
+from isoloss.tasks.results import TaskResult
 from isoloss.tasks.task import Task, check_counted
 
 KS = (1, 2, 5, 10, 100)
@@ -143,15 +143,11 @@ class Code(Task):
                 hint="Take models with a longer context, or shorter problems.",
             )
         forms = "+".join(dict.fromkeys(problem.form for problem in problems))
-        return scored(
+        return self.result(
             {_BITS: terms},
-            task=self.name,
-            model=str(opened.folder),
-            run_id=opened.run_id,
+            ({"input": p.prompt, "task_id": p.name} for p in problems),
+            model=opened,
             signature=f"{forms}|likelihood of the solution|nothing is run",
-            outputs=tuple({"input": p.prompt, "task_id": p.name} for p in problems),
-            level=self.level,
-            seed=self.seed,
             notes=tuple(notes),
         )
 
@@ -264,7 +260,7 @@ class Code(Task):
             for k in KS
             if k <= least
         }
-        outputs = [
+        outputs = (
             {
                 "input": problem.prompt,
                 "task_id": problem.name,
@@ -273,17 +269,14 @@ class Code(Task):
                 "passed": sum(outcome.passed for outcome in ended),
             }
             for problem, texts, ended in zip(problems, completions, outcomes, strict=True)
-        ]
-        return scored(
+        )
+        return self.result(
             {**passes, **terms},
-            task=self.name,
+            outputs,
             model=model,
             run_id=run_id,
             made=made,
             signature=self._signature(problems, least),
-            outputs=tuple(outputs),
-            level=self.level,
-            seed=self.seed,
             notes=(*notes, *_told([o for ended in outcomes for o in ended])),
         )
 

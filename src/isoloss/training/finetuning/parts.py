@@ -17,7 +17,9 @@ from isoloss.errors import DataError
 from isoloss.tasks.examples import Row
 from isoloss.training._folder import TOKENIZER
 
-TRAIN, HELD_OUT = "train", "validation"
+TRAIN, VALIDATION = "train", "validation"
+HELD_OUT = "held-out"
+"""Begins the reasons why held-out examples are left out."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +30,7 @@ class TaskData:
         corpus: training and held-out examples as tokens.
         train, dev: the examples.
         left_out: how many were not taken into the corpus, by reason; reasons that begin with
-            `held-out` are those of `dev`.
+            `HELD_OUT` are those of `dev`.
     """
 
     corpus: Any
@@ -67,12 +69,12 @@ class Parts:
         return TaskData(
             corpus=corpus,
             train=self.rows[TRAIN],
-            dev=self.rows[HELD_OUT],
-            left_out={**self._told(TRAIN), **self._told(HELD_OUT)},
+            dev=self.rows[VALIDATION],
+            left_out={**self._told(TRAIN), **self._told(VALIDATION)},
         )
 
     def _told(self, part: str) -> dict[str, int]:
-        before = "held-out " if part == HELD_OUT else ""
+        before = f"{HELD_OUT} " if part == VALIDATION else ""
         return {before + why: count for why, count in self.left_out[part].items() if count}
 
 
@@ -106,8 +108,8 @@ def parts_of(
         dev = [row for row, one in zip(train, keys, strict=True) if one in held]
     own = [row for row, one in zip(train, keys, strict=True) if one not in held]
     return Parts(
-        rows={TRAIN: tuple(own), HELD_OUT: tuple(dev)},
-        left_out={TRAIN: Counter({shared: left}), HELD_OUT: Counter()},
+        rows={TRAIN: tuple(own), VALIDATION: tuple(dev)},
+        left_out={TRAIN: Counter({shared: left}), VALIDATION: Counter()},
     )
 
 

@@ -183,58 +183,31 @@ def finetune(
         NotFoundError, DataError: there is no model, or data that cannot be trained on.
         EnvironmentProblem: no such device, or a package is missing.
     """
-    of_task = {
-        "train": train,
-        "dev": dev,
-        "patience": patience,
-        "metric": metric,
-        "skip_mismatched": skip_mismatched,
-    }
-    _check_given(task, text, objective, [name for name, value in of_task.items() if value])
+    of_task = {"train": train, "dev": dev, "patience": patience, "metric": metric}
+    _check_given(task, text, objective, {**of_task, "skip_mismatched": skip_mismatched})
     check_writers(logs)
     folder, say = Path(out), on_progress or (lambda line: None)
     place, tuning = resolve_device(device), tuning or Tuning()
     say(f"reading {source}")
     start = open_start(source)
     check_not_own(folder, start)
-    scoring = None
     if task is None:
+        scoring = None
         aim, data = _text_data(start, folder, text, text_field, objective, say)
     else:
         aim, data = _task_data(task, start, train, dev, folder, tuning, skip_mismatched)
         scoring = Scoring(
             task=task, examples=data.dev, every=score_every, patience=patience, metric=metric
         )
-    config = TaskRunConfig(
-        **_length_and_recipe(start, aim, data.corpus, tuning, adapters=lora is not None),
-        architecture=start.model.config,
-        corpus_fingerprint=data.corpus.fingerprint,
-        eval_tokens=EVAL_TOKENS,
-        objective=aim,
-        begin=start,
+    config = _config(
+        *(start, aim, data.corpus, tuning),
         lora=lora,
         scoring=scoring,
         seed=seed,
         device=place,
         threads=threads,
     )
-    spans = isinstance(aim, Spans)
-    states = TunedStates(begin=start, recipe=config.recipe, seed=seed, lora=lora, spans=spans)
-    scorer = None
-    if scoring is not None:
-        scorer = TaskScorer(scoring, start.tokenizer_json, folder, config.run_id)
-    with shown_progress(config.steps, f"tuning {start.kind}") as on_step:
-        row = train_run(
-            config,
-            data.corpus,
-            folder,
-            checkpoint_every=tuning.checkpoint_every,
-            evaluate_every=score_every,
-            logs=logs,
-            on_step=on_step,
-            states=states,
-            scorer=scorer,
-        )
+    row = _trained(config, start, data.corpus, folder, tuning, score_every, logs)
     score = None if scoring is None or row.get("loss") is None else TaskResult.load(folder / RESULT)
     return Tuned(
         row=row,
@@ -244,18 +217,55 @@ def finetune(
     )
 
 
+def _trained(
+    config: TaskRunConfig,
+    start: Start,
+    corpus: Any,
+    folder: Path,
+    tuning: Tuning,
+    score_every: int | None,
+    logs: Sequence[str],
+) -> Mapping[str, Any]:
+    """The row of the run, trained to its end and scored."""
+    scorer = None
+    if config.scoring is not None:
+        scorer = TaskScorer(config.scoring, start.tokenizer_json, folder, config.run_id)
+    with shown_progress(config.steps, f"tuning {start.kind}") as on_step:
+        return train_run(
+            config,
+            corpus,
+            folder,
+            checkpoint_every=tuning.checkpoint_every,
+            evaluate_every=score_every,
+            logs=logs,
+            on_step=on_step,
+            states=TunedStates(
+                begin=start,
+                recipe=config.recipe,
+                seed=config.seed,
+                lora=config.lora,
+                spans=isinstance(config.objective, Spans),
+            ),
+            scorer=scorer,
+        )
+
+
 def _check_given(
-    task: Task | None, text: Sequence[str | Path], objective: str | None, of_task: Sequence[str]
+    task: Task | None,
+    text: Sequence[str | Path],
+    objective: str | None,
+    of_task: Mapping[str, object],
 ) -> None:
-    """Refuse what would be ignored; `of_task` are the arguments given that only a task takes."""
+    """Refuse what would be ignored; `of_task` are arguments that only a task takes."""
     if (task is None) == (not text):
         raise UsageError(
             "a model is tuned on a task or on a text",
             hint="Give --task with --data, or --corpus.",
         )
-    if task is None and of_task:
+    given = [name for name, value in of_task.items() if value]
+    if task is None and given:
         raise UsageError(
-            f"only a task takes {', '.join(of_task)}, and the model is tuned on a text",
+            f"only a task takes {', '.join(given)}, and the model is tuned on a text",
             hint="Leave it out, or tune on a task.",
         )
     if task is not None and objective is not None:
@@ -263,7 +273,7 @@ def _check_given(
             f"a task has an objective of its own, found {objective!r}",
             hint="Leave it out: --objective is for --corpus.",
         )
-    if task is not None and "train" not in of_task:
+    if task is not None and not of_task["train"]:
         raise DataError(f"{task.name}: no examples to train on", hint="Name them with --data.")
 
 
@@ -330,14 +340,36 @@ def _text_data(
     return aim, TaskData(corpus=corpus, train=(), dev=())
 
 
-def _length_and_recipe(
-    start: Start, aim: Objective, corpus: Any, tuning: Tuning, *, adapters: bool
-) -> dict[str, Any]:
-    """Steps, which follow from the epochs as counted on the data itself, and their recipe."""
+def _config(
+    start: Start,
+    aim: Objective,
+    corpus: Any,
+    tuning: Tuning,
+    *,
+    lora: LoRA | None,
+    scoring: Scoring | None,
+    seed: int,
+    device: str,
+    threads: int,
+) -> TaskRunConfig:
+    """The run; its steps follow from the epochs, counted on the data itself."""
     shape = start.model.config
     longest = aim.row_tokens(shape).tokens
     steps = tuning.steps or max(1, math.ceil(tuning.epochs * _epoch(aim, corpus, shape, tuning)))
-    return {"steps": steps, "recipe": tuning.recipe(longest, steps, adapters=adapters)}
+    return TaskRunConfig(
+        architecture=shape,
+        recipe=tuning.recipe(longest, steps, adapters=lora is not None),
+        steps=steps,
+        corpus_fingerprint=corpus.fingerprint,
+        eval_tokens=EVAL_TOKENS,
+        objective=aim,
+        begin=start,
+        lora=lora,
+        scoring=scoring,
+        seed=seed,
+        device=device,
+        threads=threads,
+    )
 
 
 def _epoch(aim: Objective, corpus: Any, shape: Any, tuning: Tuning) -> float:
