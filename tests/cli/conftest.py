@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,12 +78,24 @@ def real_text() -> str:
     return "".join(parts)[:400_000]
 
 
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """One worker at a time."""
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def spec_file(real_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The spec of a study that takes seconds, with its text beside it."""
-    home = tmp_path_factory.mktemp("smoke")
-    (home / "text.txt").write_text(real_text, "utf-8")
-    (home / "smoke.toml").write_text(SPEC, "utf-8")
+    """The spec of a study that takes seconds, with its text beside it, for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "smoke"
+    home.mkdir(exist_ok=True)
+    with alone(home):
+        if not (home / "smoke.toml").exists():
+            (home / "text.txt").write_text(real_text, "utf-8")
+            (home / "smoke.toml").write_text(SPEC, "utf-8")
     return home / "smoke.toml"
 
 
@@ -107,8 +121,13 @@ class Finished:
 
 @pytest.fixture(scope="session")
 def finished(spec_file: Path) -> Finished:
-    """The study, run once."""
-    folder = spec_file.parent / "study"
-    done = run_isoloss("study", spec_file, "--out", folder, "--json")
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    return Finished(spec=spec_file, folder=folder, done=done, document=json.loads(done.stdout))
+    """The study, run once, by the worker that wants it first."""
+    folder, said = spec_file.parent / "study", spec_file.parent / "said.json"
+    with alone(spec_file.parent):
+        if not said.exists():
+            ran = run_isoloss("study", spec_file, "--out", folder, "--json")
+            assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr
+            said.write_text(json.dumps([ran.args, ran.stdout, ran.stderr]), "utf-8")
+    args, stdout, stderr = json.loads(said.read_text("utf-8"))
+    done = subprocess.CompletedProcess(args, 0, stdout, stderr)
+    return Finished(spec=spec_file, folder=folder, done=done, document=json.loads(stdout))

@@ -14,7 +14,6 @@ from isoloss.corpus import Corpus
 from isoloss.errors import EnvironmentProblem, UsageError
 from isoloss.ladders import resolve_plan, size_named
 from isoloss.models import build_model
-from isoloss.studies import task_scores
 from isoloss.studies.folder import StudyFolder
 from isoloss.studies.spec import TaskSpec
 from isoloss.studies.task_scores import StudyScorer, settle_task
@@ -88,7 +87,6 @@ def test_a_file_cannot_allow_what_the_spec_does_not(
     document = json.loads(path.read_text("utf-8"))
     document["options"]["allow_code_execution"] = True
     path.write_text(json.dumps(document), "utf-8")
-    task_scores._read.cache_clear()
     model = build_model(shape_of(tiny_corpus), seed=0)
     with pytest.raises(UsageError, match="'allow_code_execution' is no option"):
         StudyScorer(path)(model, tiny_corpus, run_of(tiny_corpus))
@@ -106,7 +104,6 @@ def test_with_permission_programs_are_run(
     names = [metric["name"] for metric in document["metrics"]]
     assert names == ["pass_at_1", "solution_bits_per_byte"]
     assert document["untrained"]["metric_pass_at_1"] == 0
-    task_scores._read.cache_clear()
     monkeypatch.setattr(
         scoring.Code, "_complete",
         lambda self, opened, problems: [[problem.solution] for problem in problems],

@@ -273,7 +273,7 @@ def test_a_model_that_only_transformers_has(opened_random: Make, family: str) ->
     """The wrapper around a model of transformers gives the tokens of ours."""
     ours = opened_random(family)
     inner = theirs_of(ours)
-    shape = HubShape(ours.vocab_size, ours.context_length, ours.source_length)
+    shape = HubShape(ours.tokenizer.get_vocab_size(), ours.context_length, ours.source_length)
     theirs = replace(ours, model=HubModel(inner, ours.kind, shape))
     for asked in (GREEDY, replace(GREEDY, beams=3), GenerationSettings(max_tokens=9, seed=2)):
         a, b = (generate(one, PROMPTS, asked) for one in (ours, theirs))
@@ -307,3 +307,18 @@ def test_a_source_that_is_too_long(opened_random: Make) -> None:
 def test_impossible_settings(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         GenerationSettings(**options)
+
+
+def test_a_prompt_is_decoded_once(opened_random: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, told = opened_random("llama"), list[list[int]]()
+    plain = OpenModel.plain
+
+    def counted(self: OpenModel, ids: list[int]) -> str:
+        told.append(list(ids))
+        return plain(self, ids)
+
+    monkeypatch.setattr(OpenModel, "plain", counted)
+    made = generate(opened, PROMPTS, replace(GREEDY, stop=("~",)))
+    assert sum(len(one.tokens) for one in made) > 2 * len(made)
+    for prompt in PROMPTS:
+        assert told.count(opened.encode(prompt)) == 1

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from isoloss.errors import DataError, EnvironmentProblem, IsolossError, NotFoundError, UsageError
 from isoloss.tasks.examples import read_examples, texts_of
+from isoloss.tasks.perplexity import Perplexity
 
 WANTED = {"source": ("src",), "target": ("references",), "extra": ()}
 
@@ -33,6 +34,20 @@ def test_every_format_gives_the_same(tmp_path: Path) -> None:
     (tmp_path / "x.tsv").write_text("\n".join(lines), "utf-8")
     for suffix in ("jsonl", "json", "csv", "parquet", "tsv"):
         assert read(tmp_path / f"x.{suffix}") == rows, suffix
+
+
+def test_a_plain_file_is_one_text(tmp_path: Path) -> None:
+    for name, text in (("a.txt", "One.\n\nTwo.\n"), ("b.MD", "# Three"), ("d.txt", "")):
+        (tmp_path / name).write_text(text, "utf-8")
+    (tmp_path / "c.jsonl").write_text('{"text": "Four."}\n', "utf-8")
+    files = [tmp_path / name for name in ("a.txt", "b.MD", "c.jsonl")]
+    rows = Perplexity().read(files)
+    assert [row["text"] for row in rows] == ["One.\n\nTwo.\n", "# Three", "Four."]
+    places = [str(files[0]), str(files[1]), f"{files[2]}, row 1"]
+    assert [row["place"] for row in rows] == places
+    assert Perplexity().read(files, limit=1) == rows[:1]
+    with pytest.raises(NotFoundError, match=r"e\.txt: no such file"):
+        Perplexity().read([tmp_path / "e.txt"])
 
 
 def test_a_table_without_a_header_has_numbers(tmp_path: Path) -> None:
@@ -144,7 +159,8 @@ def test_squad(tmp_path: Path) -> None:
         ("x.csv", "source,target\na,b,c\n", "line 2: expected 2 cells"),
         ("x.json", "{}", "expected a list of examples"),
         ("x.json", '{"data": [{"paragraphs": [{}]}]}', "not as in SQuAD"),
-        ("x.txt", "a", "expected .jsonl"),
+        ("x.doc", "a", "expected .jsonl"),
+        ("x.txt", "a", "no 'source'. Found: text"),
         ("x.parquet", "PAR1", "not a Parquet file"),
     ],
 )

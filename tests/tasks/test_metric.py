@@ -9,7 +9,14 @@ import pytest
 from scipy import stats
 
 from isoloss.errors import UsageError
-from isoloss.tasks.metric import compare_scores, mean_metric, mean_statistics, score
+from isoloss.tasks.metric import (
+    FloatArray,
+    Metric,
+    compare_scores,
+    mean_metric,
+    mean_statistics,
+    score,
+)
 
 ACCURACY = mean_metric("accuracy")
 
@@ -56,6 +63,47 @@ def test_no_interval_of_zero_width(values: list[float], reason: str) -> None:
     assert math.isnan(found.low)
     assert found.reason.startswith(reason)
     assert found.to_dict()["low"] is None
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e6 + 0.1])
+def test_equal_values_have_no_interval_of_rounding(value: float) -> None:
+    """0.1 + 0.1 + 0.1 is not 3 times 0.1: sums in another order differ in their last digits."""
+    rows = mean_statistics([value] * 30)
+    found = score(ACCURACY, rows)
+    assert math.isnan(found.low)
+    assert found.reason == "all resamples give one value"
+    other = mean_statistics([value * (1 + 2e-16 * i) for i in range(30)])
+    compared = compare_scores(ACCURACY, rows, other)
+    assert compared.difference.reason == "all resamples give one value"
+    assert compared.p_value == 1
+
+
+def test_an_infinite_value_has_neither_interval_nor_p_value() -> None:
+    """A pole where the sum is 0: on all examples it is, on most resamples it is not."""
+
+    def pole(sums: FloatArray) -> FloatArray:
+        with np.errstate(all="ignore"):
+            return np.asarray(1 / sums[..., 0])
+
+    rows = mean_statistics(np.arange(-20.0, 21.0))
+    found = score(Metric("pole", pole), rows)
+    assert found.to_dict()["value"] is None
+    assert found.reason == "the value is not finite"
+    compared = compare_scores(Metric("pole", pole), rows, rows + np.array([0.5, 0]))
+    assert math.isnan(compared.p_value)
+    assert compared.difference.reason == "the value is not finite"
+
+
+def test_a_comparison_draws_its_resamples_once() -> None:
+    drawn: list[int] = []
+
+    def of_sums(sums: FloatArray) -> FloatArray:
+        drawn.append(sums.size // 2)
+        return np.asarray(sums[..., 0] / sums[..., 1])
+
+    rows = mean_statistics(np.linspace(0, 1, 9))
+    compare_scores(Metric("counted", of_sums), rows, rows + np.array([0.1, 0]), resamples=600)
+    assert sum(drawn) == 2 * 600 + 2
 
 
 def test_a_paired_comparison_sees_what_two_intervals_do_not() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -469,6 +470,58 @@ def test_a_long_prompt_keeps_its_beginning_and_its_end(
         opened.encode(task.prompt({**row, names: "ab"})),
         False,
     )
+
+
+@pytest.mark.parametrize("context", [24, 40])
+def test_the_default_of_max_tokens_is_at_most_half_of_the_context(
+    context: int, opened_random: Callable[..., OpenModel]
+) -> None:
+    opened = opened_random("llama", context_length=context)
+    row: dict[str, Any] = {"place": "row 1", "source": LONG, "target": "x"}
+    task = Translation()  # 128
+    ids, cut = task.prompt_tokens(opened, row)
+    assert (len(ids), cut) == (context // 2, True)
+    assert asked_answer(task, opened, row, "x").asked == ids
+    assert len(task.prompt_tokens(replace(opened, bos=1), row)[0]) == context // 2 - 1
+    result = task.evaluate(opened, [row])
+    assert result.made == f"greedy|max_tokens:{context // 2}"
+    assert any(n.startswith(f"max_tokens is {context // 2}, half of") for n in result.notes)
+    assert all(len(opened.encode(o["output"])) <= context // 2 for o in result.outputs)
+    wide = opened_random("llama", context_length=300)
+    result = task.evaluate(wide, [row])
+    assert result.made == "greedy|max_tokens:128"
+    assert not any("half of" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("chosen", [40, 200])
+def test_a_chosen_max_tokens_leaves_room_for_a_prompt(
+    chosen: int, opened_random: Callable[..., OpenModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = opened_random("llama", context_length=40)
+    row: dict[str, Any] = {"place": "row 1", "source": LONG, "target": "x"}
+    monkeypatch.setattr("isoloss.tasks.task.generate", lambda *_, **__: pytest.fail("generated"))
+    for ask in (
+        lambda: Translation(max_tokens=chosen).evaluate(opened, [row]),
+        lambda: asked_answer(Translation(max_tokens=chosen), opened, row, "x"),
+    ):
+        with pytest.raises(UsageError, match=f"max_tokens={chosen} leaves no room") as caught:
+            ask()
+        assert "--set max_tokens=20" in str(caught.value.hint)
+    assert len(Translation(max_tokens=30).prompt_tokens(opened, row)[0]) == 10
+    with pytest.raises(UsageError, match="leaves no room"):
+        Translation(max_tokens=39).prompt_tokens(replace(opened, bos=1), row)
+
+
+def test_what_an_encoder_decoder_reads_and_writes_is_told(
+    opened_random: Callable[..., OpenModel], tmp_path: Path
+) -> None:
+    opened = opened_random("bart")
+    row: dict[str, Any] = {"place": "row 1", "source": "a b c", "target": "x"}
+    result = Translation().evaluate(opened, [row])
+    assert result.made == f"greedy|max_tokens:39|source:{opened.source_length}"
+    result.save(tmp_path / "result.json")
+    loaded = TaskResult.load(tmp_path / "result.json")
+    assert (loaded.made, loaded.scoring) == (result.made, result.scoring)
 
 
 def test_a_question_that_is_too_long_itself_keeps_its_end(

@@ -37,7 +37,7 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="FILE",
-            help="Examples: .jsonl, .csv, .tsv, .parquet, SQuAD's .json, hf://… Repeatable.",
+            help="Examples: .jsonl, .csv, .tsv, .parquet, SQuAD's .json, .txt, hf://… Repeatable.",
         ),
     ] = None,
     map_: FieldMap = None,

@@ -151,7 +151,7 @@ def _prompt_and_answer(
     one = asked_answer(task, opened, row, answer)
     target = [*one.answer, opened.end]
     read = [*(one.asked or [opened.end]), *target[:-1]]
-    long = len(target) > task.max_tokens or len(read) > opened.context_length
+    long = len(target) > task.answer_tokens(opened) or len(read) > opened.context_length
     return None if long else (read, target)
 
 
