@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -34,10 +35,35 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise EnvironmentProblem(
-            f"cannot write {path}: {error.strerror or error}",
-            hint="Check that the folder is writable and the disk has room; nothing was changed.",
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def check_writable(path: str | Path) -> None:
+    """Refuse a path that `write_bytes_atomic` could not write, before the work it is for.
+
+    A temporary file is made where it would be, and taken away; folders are not made.
+
+    Raises:
+        EnvironmentProblem: the path is a folder, or its folder is not writable.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        folders = path.absolute().parents
+        folder = next(folder for folder in folders if folder.exists())
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
+        os.close(handle)
+        os.unlink(temporary)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"cannot write {path}: {error.strerror or error}",
+        hint="Check that the folder is writable and the disk has room; nothing was changed.",
+    )
 
 
 def write_text_atomic(path: str | Path, text: str) -> None:

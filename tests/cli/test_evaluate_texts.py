@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 
 from isoloss.cli import main
+from isoloss.cli._evaluation import typed_options
+from isoloss.errors import EnvironmentProblem
+from isoloss.tasks import TASKS, TaskResult, task_class
+from isoloss.tasks.translation import Translation
 
 ENGLISH = ["The cat sat on the mat.", "He doesn't like it, does he?", "Rain fell all night long."]
 MADE = ["The cat is on the mat.", "He does not like it, doesn't he?", "It rained all night."]
@@ -151,3 +155,102 @@ def test_options_out_of_range(capsys, pairs: Path, words: list[str], told: str) 
     code, _, err = run(capsys, *common, *words)
     assert code == 2
     assert told in err
+
+
+def test_what_cannot_be_saved_or_compared_is_refused_first(
+    capsys, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.json"
+    common = ("--data", pairs, "--baseline")
+    run(capsys, "--task", "summarisation", *common, "lead-1", "-o", other)
+    monkeypatch.setattr(Translation, "score", lambda *_, **__: pytest.fail("scored"))
+    words = ("--task", "translation", *common, "copy")
+    for path in (tmp_path, other / "x.json", "/proc/x.json"):
+        code, out, err = run(capsys, *words, "-o", path)
+        assert (code, out) == (6, "")
+        assert f"cannot write {path}" in err
+    code, out, err = run(capsys, *words, "--against", other)
+    assert (code, out) == (2, "")
+    assert "expected a result of translation, found one of summarisation" in err
+    assert {one.name for one in tmp_path.iterdir()} == {"other.json", "pairs.tsv"}
+
+
+def test_scores_are_told_though_saving_fails(
+    capsys, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise EnvironmentProblem("the disk is full")
+
+    monkeypatch.setattr(TaskResult, "save", full)
+    words = ("--task", "translation", "--data", pairs, "--baseline", "copy", "-o", tmp_path / "x")
+    code, out, err = run(capsys, *words)
+    assert code == 6
+    assert "  bleu " in out
+    assert "Saved" not in out
+    assert "isoloss: error: the disk is full" in err
+    code, out, _ = run(capsys, *words, "--json")
+    document = json.loads(out)
+    assert (code, document["error"]["message"]) == (6, "the disk is full")
+    assert document["metrics"]["bleu"]["value"] >= 0
+
+
+def test_scores_are_saved_though_they_cannot_be_compared(
+    capsys, pairs: Path, tmp_path: Path
+) -> None:
+    common = ("--task", "translation", "--data", pairs, "--baseline", "copy")
+    run(capsys, *common, "--limit", 2, "-o", tmp_path / "two.json")
+    words = (*common, "--against", tmp_path / "two.json", "-o", tmp_path / "x.json")
+    code, out, err = run(capsys, *words)
+    assert code == 2
+    assert out.startswith("translation: 3 examples")
+    assert "of other examples" in err
+    assert TaskResult.load(tmp_path / "x.json").n_examples == 3
+
+
+def test_empty_texts_are_counted(capsys, pairs: Path, lines: Path) -> None:
+    lines.write_text(f"\n{MADE[0]}\n \n", "utf-8")
+    _, out, _ = run(capsys, "--task", "translation", "--data", pairs, "--predictions", lines)
+    assert "  note: 2 of 3 outputs are empty" in out
+
+
+def test_texts_of_options_are_taken_as_they_are() -> None:
+    given = {"stop": r"。,\n,\t,\\u3002", "template": r"问：{source}\n答：\t"}
+    assert typed_options(Translation, given) == {
+        "stop": ("。", "\n", "\t", r"\\u3002"),
+        "template": "问：{source}\n答：\t",
+    }
+
+
+def test_close_names_are_told(capsys, pairs: Path) -> None:
+    common = ("--task", "translation", "--data", pairs, "--baseline", "copy")
+    code, _, err = run(capsys, *common, "--set", "max_token=3")
+    assert code == 2
+    assert "Did you mean max_tokens? It has batch_rows, beams," in err
+    assert "level" not in err
+    code, _, err = run(capsys, *common, "--map", "targt=2")
+    assert code == 2
+    assert "Did you mean target? It reads: source, target." in err
+
+
+def test_every_task_lists_its_baselines(capsys) -> None:
+    code, out, _ = run(capsys, "--list")
+    assert code == 0
+    assert "  baseline best-constant, first-sentence, nearest-sentence\n" in out
+    for name in TASKS:
+        kind = task_class(name)
+        known = set(getattr(kind(), "baselines", dict)())
+        assert known <= set(kind.baseline_names) <= {*known, "memory", "human"}
+        assert bool(kind.baseline_names) is (name in _WITH_BASELINES)
+
+
+_WITH_BASELINES = ("generation", "translation", "summarisation", "extractive-qa")
+
+
+def test_a_signature_breaks_at_bars_alone(capsys, pairs: Path, tmp_path: Path) -> None:
+    common = ("--task", "translation", "--data", pairs, "--baseline", "copy", "--limit", 1)
+    _, out, _ = run(capsys, *common, "-o", tmp_path / "x.json")
+    signature = TaskResult.load(tmp_path / "x.json").signature
+    assert len(signature) > 80
+    assert signature in "".join(line.strip() for line in out.splitlines())
+    assert max(map(len, out.splitlines()[:-1])) <= 80
+    assert "intervals over examples" not in out

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from isoloss.cli import _generation, main
 
-SPEED = re.compile(r"^(\d+) tokens in ([\d.]+) s \(([\d,]+) tokens/s\)(; ended by .+)?$", re.M)
+SPEED = re.compile(r"^(\d+) tokens? in ([\d.]+) s \(([\d,]+) tokens/s\)(; ended by .+)?$", re.M)
 
 
 @pytest.fixture
@@ -89,3 +92,61 @@ def test_several_prompts_come_whole_with_their_speed(
     assert main([*words, "--prompt", "def", "--beams", "2"]) == 0
     assert not pieces  # a search knows its text only at its end
     assert speed(capsys.readouterr().err)[4]
+
+
+def test_what_cannot_be_continued(finished, capsys, tmp_path: Path) -> None:
+    """Each before the model is opened; the message has the value and no runs as a hint."""
+    folder = str(finished.folder)
+    (tmp_path / "gaps.txt").write_text("\ndef\n\n", "utf-8")
+    for words, code, told in (
+        ((str(tmp_path / "no"),), 5, "`isoloss train --out`"),
+        ((folder, "--prompts", str(tmp_path)), 3, "expected a file, found a folder"),
+        ((folder, "--presence-penalty", "-1"), 2, "or a positive number, found -1.0"),
+        ((folder, "--presence-penalty", "nan"), 2, "or a positive number, found nan"),
+        ((folder, "--length-penalty", "inf"), 2, "length_penalty must be a number, found inf"),
+    ):
+        assert main(["generate", *words]) == code
+        err = capsys.readouterr().err
+        assert told in err
+        assert "bundled" not in err
+    words = ["--prompts", str(tmp_path / "gaps.txt"), "--max-tokens", "1"]
+    assert main(["generate", folder, *words]) == 0
+    err = capsys.readouterr().err
+    assert "gaps.txt: 2 blank lines are left out" in err
+    assert "1 token in " in err
+
+
+def test_an_error_amid_the_text_begins_a_line(
+    finished, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from isoloss.errors import DataError
+    from isoloss.tasks.generation import decoding
+
+    def choose(*_):
+        raise DataError("damaged")
+
+    monkeypatch.setattr(decoding, "choose", choose)
+    assert main(["generate", str(finished.folder), "--prompt", "def "]) == 3
+    assert capsys.readouterr().out == "def \n"
+
+
+def test_no_folder_is_told_without_pytorch() -> None:
+    code = (
+        "import sys\n"
+        "from isoloss.cli import main\n"
+        "assert main(['generate', 'nodir', '--prompt', 'a']) == 5\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
+
+
+def test_an_encoder_decoder_needs_a_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    import isoloss.tasks
+    from isoloss.errors import UsageError
+    from isoloss.tasks import GenerationSettings
+
+    opened = SimpleNamespace(kind="encoder_decoder", require=lambda *_, **__: None)
+    monkeypatch.setattr(isoloss.tasks, "open_model", lambda *_, **__: opened)
+    asked = _generation.Wanted(folder="pairs", prompts=(), device="cpu")
+    with pytest.raises(UsageError, match="pairs: an encoder-decoder needs a source"):
+        _generation.generated(asked, GenerationSettings(), batch_rows=1, stream=False)

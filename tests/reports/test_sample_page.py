@@ -294,3 +294,22 @@ def test_the_page_in_a_browser(
     assert worst >= 4.5
     if folder := os.environ.get("ISOLOSS_PICTURES"):
         browser.picture(Path(folder) / f"samples-{made.__name__}-{width}-{scheme}.png")
+
+
+def test_a_missing_interval_has_its_reason() -> None:
+    one = {"value": 0.5, "unit": "share", "higher_is_better": True}
+    page = build_sample_page(
+        document(metrics={"accuracy": {**one, "interval_reason": "all examples score alike"}})
+    )
+    assert "No metric has an interval. No interval of accuracy: all examples score alike." in page
+    assert "Intervals of" not in page
+    assert "No interval of" not in build_sample_page(document())
+
+
+def test_a_json_file_that_is_no_result(tmp_path: Path) -> None:
+    from isoloss.cli._inputs import read_report
+
+    (tmp_path / "e.json").write_text("{}", "utf-8")
+    with pytest.raises(DataError, match="neither the result of a task nor of a study") as caught:
+        read_report(str(tmp_path / "e.json"))
+    assert "isoloss evaluate" in caught.value.hint

@@ -59,6 +59,14 @@ def test_predictions_are_joined_with_outcomes(store: RunStore) -> None:
     assert len(book) == 4
 
 
+def test_a_metric_is_named_in_full_and_the_study_is_the_study(store: RunStore) -> None:
+    said = prediction("score", target="metric_answer_bits_per_byte", study="scores")
+    store.add_event("prediction", said)
+    lines = ledger(store).summary().splitlines()
+    assert lines[1] == "answer_bits_per_byte:"
+    assert lines[2].split()[2] == "scores"
+
+
 def test_what_is_said_later_does_not_count(store: RunStore) -> None:
     store.add_event("outcome", outcome("late", 3.0))
     store.add_event("prediction", prediction("late"))

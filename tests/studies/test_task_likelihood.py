@@ -163,6 +163,17 @@ def test_what_does_not_fit_is_told(tiny_corpus: Corpus) -> None:
     assert "1 of 1 right answers" in nothing.notes[-1]
 
 
+def test_a_later_answer_is_asked_where_the_first_does_not_fit(tiny_corpus: Corpus) -> None:
+    model, task = decoder(tiny_corpus, context=32), Summarisation(max_tokens=8)
+    long = json.dumps(list(range(40)))
+    both, one = (
+        surprise(task, model, [{"place": "1", "source": "x", "target": answers}])
+        for answers in ([long, "a list"], ["a list"])
+    )
+    assert both.score == one.score is not None
+    assert both.notes == one.notes
+
+
 def test_questions_of_one_text_are_drawn_together(tiny_corpus: Corpus) -> None:
     model, task = decoder(tiny_corpus), Answers(max_tokens=24)
     told = surprise(task, model, QUESTIONS, np.zeros(3, dtype=np.int64)).score

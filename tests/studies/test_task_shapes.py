@@ -10,8 +10,14 @@ import pytest
 from isoloss.studies.task_shapes import shape_of, shapes_sentence
 
 
-def metric(values: Any, *, smooth: bool, higher: bool = True) -> dict[str, Any]:
-    points = [{"flops": 1.4 * 2.0**k, "value": float(v)} for k, v in enumerate(values)]
+def metric(
+    values: Any, *, smooth: bool, higher: bool = True, half: float | None = None
+) -> dict[str, Any]:
+    points: list[dict[str, Any]] = [
+        {"flops": 1.4 * 2.0**k, "value": float(v)} for k, v in enumerate(values)
+    ]
+    if half is not None:
+        points = [{**p, "low": p["value"] - half, "high": p["value"] + half} for p in points]
     return {"smooth": smooth, "points": points, **shape_of(points, higher_is_better=higher)}
 
 
@@ -22,10 +28,36 @@ def test_a_threshold_is_told_apart_from_a_jump() -> None:
     """Exact match of ten tokens: 0 until each is likely, although each gets likelier evenly."""
     exact = np.where(np.exp(-NATS) > 0.3, 1.0, 0.0)
     told = shapes_sentence(
-        {"acc": metric(exact, smooth=False), "nats": metric(NATS, smooth=True, higher=False)}
+        {
+            "acc": metric(exact, smooth=False, half=0.2),
+            "nats": metric(NATS, smooth=True, higher=False),
+        }
     )
     assert "100% of its whole way for acc and 12% for nats" in told
     assert "threshold of the metric, not a jump of the models" in told
+
+
+@pytest.mark.parametrize("half", [0.4, None])
+def test_a_step_within_the_noise_of_its_examples_has_no_cause(half: float | None) -> None:
+    """1 is less than twice 0.4 x sqrt(2); without an interval nothing is known of the noise."""
+    exact = np.where(np.exp(-NATS) > 0.3, 1.0, 0.0)
+    told = shapes_sentence(
+        {
+            "acc": metric(exact, smooth=False, half=half),
+            "nats": metric(NATS, smooth=True, higher=False),
+        }
+    )
+    assert "100% of its whole way for acc and 12% for nats" in told
+    assert told.endswith("do not tell whether it jumps.")
+    assert "threshold" not in told
+
+
+def test_a_mean_without_an_interval_takes_the_widest_of_the_others() -> None:
+    """At its floor all examples are alike, and there is no interval."""
+    points: list[dict[str, Any]] = [{"flops": 2.0**k, "value": 0.0} for k in range(3)]
+    for half, clear in ((0.2, True), (0.4, False)):
+        last = {"flops": 8.0, "value": 1.0, "low": 1 - half, "high": 1 + half}
+        assert shape_of([*points, last], higher_is_better=True)["clear"] is clear
 
 
 def test_an_even_metric_is_no_jump() -> None:
@@ -49,7 +81,11 @@ def test_a_metric_that_does_not_move() -> None:
 
 def test_nothing_to_compare() -> None:
     assert shapes_sentence({"nats": metric(NATS, smooth=True)}) == ""
-    assert shape_of([], higher_is_better=True) == {"means": [], "largest_step": None}
+    assert shape_of([], higher_is_better=True) == {
+        "means": [],
+        "largest_step": None,
+        "clear": False,
+    }
 
 
 def test_runs_of_about_one_compute_are_one_mean() -> None:

@@ -129,6 +129,7 @@ def test_code_runs_only_where_it_is_allowed(
         with pytest.raises(UsageError, match="must be allowed") as caught:
             call()
         assert "--allow-code-execution" in caught.value.hint
+        assert "likelihood gives solution_bits_per_byte alone" in caught.value.hint
 
 
 def test_refused_before_anything_is_generated(

@@ -148,6 +148,13 @@ def test_squad(tmp_path: Path) -> None:
     assert row["title"] == "t"
 
 
+def test_a_table_without_a_header_is_read_by_number(tmp_path: Path) -> None:
+    (tmp_path / "x.tsv").write_text("I went.\tIch ging.\nGo.\tGeh.\n", "utf-8")
+    with pytest.raises(DataError, match="no 'source'") as caught:
+        read_examples([tmp_path / "x.tsv"], wanted={"source": (), "target": ()})
+    assert "no header: --map source=1 --map target=2." in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -179,6 +186,16 @@ def test_no_such_file_or_column(tmp_path: Path) -> None:
     assert "x.jsonl" in caught.value.hint
     with pytest.raises(UsageError, match="the task has no 'sauce'"):
         read(tmp_path / "x.jsonl", {"sauce": "source"})
+    with pytest.raises(DataError, match="found a folder"):
+        read(tmp_path)
+    with pytest.raises(DataError, match="/dev/null: expected a file of examples, found a device"):
+        read(Path("/dev/null"))
+
+
+def test_a_value_of_null_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"source": "a", "references": null}', "utf-8")
+    with pytest.raises(DataError, match="row 1: 'references' is null"):
+        read(tmp_path / "x.jsonl")
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from isoloss.errors import UsageError
+from isoloss.errors import DataError, UsageError
 from isoloss.tasks import OpenModel
 from isoloss.tasks.likelihood import continuations, rolling_log_probs
 from isoloss.tasks.perplexity import Perplexity
@@ -99,3 +99,10 @@ def test_perplexity_per_token_word_and_byte(opened_random: Make) -> None:
 def test_an_encoder_has_no_perplexity(opened_random: Make) -> None:
     with pytest.raises(UsageError, match="perplexity needs a model of kind decoder"):
         Perplexity().evaluate(opened_random("encoder"), [{"text": "a", "place": "x"}])
+
+
+def test_a_number_is_no_document(opened_random: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isoloss.tasks.perplexity.rolling_log_probs", None)  # not asked for
+    rows = [{"text": "a b", "place": "row 1"}, {"text": 5, "place": "row 2"}]
+    with pytest.raises(DataError, match="row 2: expected a text, found 5"):
+        Perplexity().evaluate(opened_random(), rows)

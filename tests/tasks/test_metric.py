@@ -65,6 +65,12 @@ def test_no_interval_of_zero_width(values: list[float], reason: str) -> None:
     assert found.to_dict()["low"] is None
 
 
+def test_rows_that_could_not_be_scored_are_no_examples() -> None:
+    rows = np.asarray([[0.0, 0.0], [3.0, 1.0], [0.0, 0.0]])
+    assert score(mean_metric("m"), rows).reason == "only 1 independent example"
+    assert score(mean_metric("m"), rows[[1, 1]]).reason == "all resamples give one value"
+
+
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 1e6 + 0.1])
 def test_equal_values_have_no_interval_of_rounding(value: float) -> None:
     """0.1 + 0.1 + 0.1 is not 3 times 0.1: sums in another order differ in their last digits."""

@@ -28,8 +28,9 @@ from isoloss.training import (
     train_run,
 )
 from isoloss.training.checkpoints import read_checkpoint
+from isoloss.training.evaluation import Evaluation
 from isoloss.training.objectives import OBJECTIVES, objective_from
-from isoloss.training.rows import architecture_name
+from isoloss.training.rows import architecture_name, outcome
 from isoloss.training.run_config import corpus_batches
 
 
@@ -114,6 +115,11 @@ def test_the_folder_of_another_run_is_refused(
         with pytest.raises(UsageError, match=f"holds another run: {tiny_run.run_id}"):
             train_run(other, tiny_corpus, tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_is_no_number_is_not_known() -> None:
+    told = outcome(Evaluation(loss=2.0, loss_se=math.nan, bits_per_byte=math.inf, tokens=7))
+    assert (told["loss"], told["loss_se"], told["bits_per_byte"]) == (2.0, None, None)
 
 
 def test_a_checkpoint_of_no_known_run_is_refused(

@@ -53,8 +53,13 @@ def test_a_model_is_trained_once_and_kept(
 @pytest.mark.usefixtures("quick")
 def test_a_folder_of_another_run_is_refused(text: Path, tmp_path: Path) -> None:
     train(text, tmp_path)
-    for change in ({"d_model": 32}, {"seed": 1}, {"tokens": 6_000}):
-        with pytest.raises(UsageError, match="holds another run"):
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"d_model": 32}, r"architecture\.d_model 16, not 32"),
+        ({"seed": 1}, r" \(seed 0, not 1\)$"),
+        ({"tokens": 6_000}, r" \(steps 20, not 23\)$"),
+    ]
+    for change, differs in changes:
+        with pytest.raises(UsageError, match=f"holds another run: .*{differs}"):
             train(text, tmp_path, **change)
     with pytest.raises(UsageError, match="holds the corpus of"):
         train_one([], d_model=16, tokens=5_300, out=tmp_path, seed=0, text_field="text")
@@ -67,6 +72,8 @@ def test_a_folder_of_another_run_is_refused(text: Path, tmp_path: Path) -> None:
         ({"d_model": 5}, "multiple of 16", "--d-model 16."),
         ({"d_model": 0}, "multiple of 16", "--d-model 16."),
         ({"tokens": 500_000}, "500,000 tokens are 488 steps of 1,024", "--tokens 512000"),
+        ({"tokens": 500_000}, "500,000 tokens are 488 steps", "steps: --batch-tokens 896."),
+        ({"tokens": 50_000}, "50,000 tokens are 48 steps of 1,024", "--tokens 512000 or more."),
         ({"tokens": -1}, "are 0 steps", "--tokens 512000"),
         ({"seed": -1}, "must not be negative, found -1", ""),
     ],
@@ -83,8 +90,18 @@ def test_settings_are_checked_before_any_work(
 @pytest.mark.usefixtures("quick")
 def test_more_tokens_than_the_text_has(text: Path, tmp_path: Path, tiny_corpus: Corpus) -> None:
     unique = (tiny_corpus.train_tokens - 1) // 32 * 32
-    with pytest.raises(DataError, match=f"has {unique:,} training tokens, 10,240,000 were asked"):
-        train(text, tmp_path, tokens=10_240_000)
+    asked = (unique // 256 + 1) * 256
+    with pytest.raises(DataError, match=f"has {unique:,} training tokens, {asked:,} were asked"):
+        train(text, tmp_path / "some", tokens=asked)
+    size = text.stat().st_size
+    with pytest.raises(DataError, match=r"has at most .* tokens, 10,240,000 were") as caught:
+        train(text, tmp_path / "more", tokens=10_240_000)
+    found = int(str(caught.value).split("at most ")[1].split(" ")[0].replace(",", ""))
+    assert size < found < 1.01 * size
+    assert not (tmp_path / "more").exists()  # known from the size of the file
+    with pytest.raises(DataError, match="were asked for") as caught:
+        train(text, tmp_path, tokens=10_240_000, recipe=Recipe())
+    assert f"with --batch-tokens {found // 500 // 32 * 32} or less" in caught.value.hint
     with pytest.raises(NotFoundError, match="nowhere"):
         train(tmp_path / "nowhere", tmp_path / "out")
 

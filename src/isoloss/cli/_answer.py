@@ -16,11 +16,16 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A command's result: `document` for `--json`, `text` for people, and the exit code."""
+    """A command's result: `document` for `--json`, `text` for people, and the exit code.
+
+    With a `failure` the answer is whole, but something after it failed (it could not be saved):
+    both are told, and the exit code is that of the failure.
+    """
 
     document: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
     exit_code: int = 0
+    failure: Exception | None = None
 
 
 def plain(value: Any) -> Any:

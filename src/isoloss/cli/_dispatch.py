@@ -9,8 +9,8 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType, ModuleType
 from typing import Any, TextIO
 
 from isoloss.cli._answer import Answer, json_document, reserved_stdout, write
@@ -30,8 +30,11 @@ def run(argv: Sequence[str] | None = None) -> int:
             answer = _answer(words)
         except (Exception, KeyboardInterrupt) as error:
             return _print_error(error, words, as_json, stream)
-        write(stream, json_document(answer.document) if as_json else answer.text)
-        return answer.exit_code
+        if answer.failure is None or not as_json:
+            write(stream, json_document(answer.document) if as_json else answer.text)
+        if answer.failure is None:
+            return answer.exit_code
+        return _print_error(answer.failure, words, as_json, stream, answer.document)
 
 
 def _answer(words: list[str]) -> Answer:
@@ -88,7 +91,13 @@ def _suggestion(word: str) -> str:
     return f"Commands: {', '.join(command_names())}. `isoloss --help` says what they do."
 
 
-def _print_error(error: BaseException, words: list[str], as_json: bool, stream: TextIO) -> int:
+def _print_error(
+    error: BaseException,
+    words: list[str],
+    as_json: bool,
+    stream: TextIO,
+    document: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
     from isoloss.cli._mistakes import explain
 
     problem = explain(error, words)
@@ -98,7 +107,7 @@ def _print_error(error: BaseException, words: list[str], as_json: bool, stream: 
         traceback.print_exception(error, file=sys.stderr)
     if as_json:
         body = {"code": problem.code, "message": problem.message, "hint": problem.hint}
-        write(stream, json_document({"error": body}))
+        write(stream, json_document({**document, "error": body}))
     else:
         label = "isoloss" if problem.exit_code == 130 else "isoloss: error"
         hint = f"\n  {problem.hint}" if problem.hint else ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from isoloss._files import check_writable
 from isoloss.cli._answer import Answer
 from isoloss.errors import UsageError
 
@@ -56,6 +57,7 @@ def listed() -> Answer:
             "kinds": list(kind.kinds),
             "reads": {n: list(others) for n, others in kind.reads.items()},
             "metrics": metrics,
+            "baselines": list(kind.baseline_names),
             "options": options,
         }
         told = ", ".join(f"{n}={value!r}" for n, value in options.items())
@@ -64,15 +66,20 @@ def listed() -> Answer:
             f"  models   {', '.join(kind.kinds)}",
             f"  reads    {', '.join(reads)}",
             f"  metrics  {', '.join(metrics)}",
-            f"  --set    {told}",
         ]
+        if kind.baseline_names:
+            lines.append(f"  baseline {', '.join(kind.baseline_names)}")
+        lines.append(f"  --set    {told}")
     return Answer(document={"tasks": documents}, text="\n".join(lines))
 
 
 def evaluated(asked: Asked) -> Answer:
     """Score, save, compare."""
-    from isoloss.tasks import TaskResult, task_class, with_options
+    from isoloss.cli._tuned_options import tuned_options
+    from isoloss.tasks import task_class, with_options
 
+    if asked.output is not None:
+        check_writable(asked.output)  # before the model answers for minutes
     if asked.harness:
         from isoloss.cli._harness import harnessed
 
@@ -85,10 +92,29 @@ def evaluated(asked: Asked) -> Answer:
         raise UsageError("no examples given", hint="Name their file with --data.")
     kind = task_class(asked.task)
     options = typed_options(kind, asked.options)
-    task = with_options(kind, {**options, "level": asked.level, "seed": asked.seed})
-    other = None if asked.against is None else TaskResult.load(asked.against)
+    tuned, notes = tuned_options(asked.model, kind, options)
+    task = with_options(kind, {**tuned, **options, "level": asked.level, "seed": asked.seed})
+    other = None if asked.against is None else earlier(asked.against, kind.name)
     result = _result(task, asked)
+    result = replace(result, notes=(*result.notes, *notes))
     return told(result, asked, other, {metric.name: metric for metric in kind.metrics})
+
+
+def earlier(path: Path, task: str) -> TaskResult:
+    """A saved result to compare with.
+
+    Raises:
+        UsageError: it is of another task; NotFoundError, DataError: as `TaskResult.load`.
+    """
+    from isoloss.tasks import TaskResult
+
+    other = TaskResult.load(path)
+    if other.task != task:
+        raise UsageError(
+            f"--against {path}: expected a result of {task}, found one of {other.task}",
+            hint="Compare results of one task.",
+        )
+    return other
 
 
 def told(
@@ -97,27 +123,46 @@ def told(
     other: TaskResult | None,
     metrics: Mapping[str, Metric],
 ) -> Answer:
-    """A result as an answer, compared with another and saved where that was asked for."""
-    from isoloss.tasks import compare_results
+    """A result as an answer, compared with another and saved where that was asked for.
 
+    What fails then does not take the scores away: it is the answer's `failure`.
+    """
     document = result.to_dict()
     text = result.summary()
-    if other is not None:
-        compared = compare_results(other, result, metrics, seed=asked.seed)
-        document["compared_with"] = {
-            "model": other.model,
-            "made": other.made,
-            "metrics": [one.to_dict() for one in compared],
-        }
-        text += f"\n\nagainst {other.model}, on the same examples:\n"
-        if other.made != result.made:
-            text += f"  made differently: {other.made or 'unknown'} -> {result.made or 'unknown'}\n"
-        text += "\n".join(map(_compared, compared))
+    saved, failure = "", None
     if asked.output is not None:
-        result.save(asked.output)
-        document["paths"] = {"result": str(asked.output)}
-        text += f"\n\nSaved {asked.output}"
-    return Answer(document=document, text=text)
+        try:
+            result.save(asked.output)
+            document["paths"] = {"result": str(asked.output)}
+            saved = f"\n\nSaved {asked.output}"
+        except Exception as error:
+            failure = error
+    if other is not None:
+        try:
+            compared, lines = _beside(other, result, metrics, asked.seed)
+            document["compared_with"] = compared
+            text += lines
+        except Exception as error:
+            failure = failure or error
+    return Answer(document=document, text=text + saved, failure=failure)
+
+
+def _beside(
+    other: TaskResult, result: TaskResult, metrics: Mapping[str, Metric], seed: int
+) -> tuple[dict[str, Any], str]:
+    """A comparison as a document and as text."""
+    from isoloss.tasks import compare_results
+
+    compared = compare_results(other, result, metrics, seed=seed)
+    document = {
+        "model": other.model,
+        "made": other.made,
+        "metrics": [one.to_dict() for one in compared],
+    }
+    text = f"\n\nagainst {other.model}, on the same examples:\n"
+    if other.made != result.made:
+        text += f"  made differently: {other.made or 'unknown'} -> {result.made or 'unknown'}\n"
+    return document, text + "\n".join(map(_compared, compared))
 
 
 def _compared(one: Comparison) -> str:
@@ -191,6 +236,5 @@ def _value(name: str, text: str, kind: str, flag: str) -> Any:
     except (KeyError, ValueError) as error:
         wanted = kind.split(" ")[0].split("|")[0]
         raise UsageError(f"{flag} {name} expects {wanted}, found {text!r}") from error
-    if kind.startswith("tuple"):
-        return tuple(part.encode().decode("unicode_escape") for part in text.split(",") if part)
-    return text.replace("\\n", "\n")
+    text = text.replace("\\n", "\n").replace("\\t", "\t")
+    return tuple(part for part in text.split(",") if part) if kind.startswith("tuple") else text

@@ -60,6 +60,7 @@ def finetuned(asked: AskedTuning) -> Answer:
         task=task,
         train=train,
         dev=dev,
+        dev_limit=asked.dev_limit,
         text=asked.text,
         text_field=asked.text_field,
         objective=asked.objective,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,50 +15,69 @@ from isoloss.errors import DataError, NotFoundError, UsageError
 if TYPE_CHECKING:
     from isoloss.tasks import Generation, GenerationSettings
 
-_ENDS = {"end": "the model ended it", "stop": "a stop text", "length": "--max-tokens"}
+_ENDS = {"end": "the model", "stop": "a stop text", "length": "--max-tokens"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """The model and the prompts."""
+    """The model's folder or its name on the hub, and the prompts; none where none was given."""
 
-    model: str
+    folder: str | Path
     prompts: tuple[str, ...]
-    file: Path | None
     device: str
+
+
+def wanted(model: str, prompts: Sequence[str], file: Path | None, *, device: str) -> Wanted:
+    """What was asked for, found before PyTorch is imported, which takes seconds.
+
+    Raises:
+        NotFoundError: no such folder or file; DataError, UsageError: prompts that are none.
+    """
+    from isoloss.cli._inputs import model_folder
+
+    return Wanted(
+        folder=model if model.startswith("hf://") else model_folder(model),
+        prompts=_prompts(prompts, file),
+        device=device,
+    )
 
 
 def generated(
     wanted: Wanted, settings: GenerationSettings, *, batch_rows: int, stream: bool
 ) -> Answer:
     """Open the model, generate, and say how fast it went."""
-    from isoloss.cli._inputs import model_folder
     from isoloss.tasks import generate, open_model
 
-    prompts = _prompts(wanted)
-    opened = open_model(
-        wanted.model if wanted.model.startswith("hf://") else model_folder(wanted.model),
-        device=wanted.device,
-    )
+    opened = open_model(wanted.folder, device=wanted.device)
+    opened.require("decoder", "encoder_decoder", what="generation")
     target = opened.kind == "encoder_decoder"
+    if target and not wanted.prompts:
+        raise UsageError(
+            f"{wanted.folder}: an encoder-decoder needs a source, found no prompt",
+            hint="Give it with --prompt, or a file of them with --prompts.",
+        )
+    prompts = list(wanted.prompts) or [""]
     live = stream and len(prompts) == 1 and settings.beams == 1
     if live and not target:
         write_piece(prompts[0])
     began = time.perf_counter()
-    made = generate(
-        opened,
-        prompts,
-        settings,
-        batch_rows=batch_rows,
-        on_text=(lambda _, piece: write_piece(piece)) if live else None,
-    )
+    try:
+        made = generate(
+            opened,
+            prompts,
+            settings,
+            batch_rows=batch_rows,
+            on_text=(lambda _, piece: write_piece(piece)) if live else None,
+        )
+    finally:
+        if live:  # an error, too, begins a line of its own
+            write_piece("\n")
     seconds = time.perf_counter() - began
-    if live:
-        write_piece("\n")
     count = sum(len(one.tokens) for one in made)
     ends = "; ended by " + _ENDS[made[0].ended] if len(made) == 1 else ""
+    made_in = f"{count:,} {'token' if count == 1 else 'tokens'} in {seconds:.2f} s"
     print(
-        f"{count:,} tokens in {seconds:.2f} s ({count / seconds:,.0f} tokens/s){ends}",
+        f"{made_in} ({count / seconds:,.0f} tokens/s){ends}",
         file=sys.stderr,
         flush=True,
     )
@@ -78,18 +98,28 @@ def _shown(made: list[Generation], whole: list[str]) -> str:
     return "\n\n".join(f"[{index}] {text}" for index, text in enumerate(whole, start=1))
 
 
-def _prompts(wanted: Wanted) -> list[str]:
-    if wanted.file is None:
-        return list(wanted.prompts) or [""]
-    if wanted.prompts:
+def _prompts(given: Sequence[str], file: Path | None) -> tuple[str, ...]:
+    if file is None:
+        return tuple(given)
+    if given:
         raise UsageError("--prompt and --prompts are both given", hint="Give one of them.")
     try:
-        lines = wanted.file.read_text("utf-8").splitlines()
+        lines = file.read_text("utf-8").splitlines()
     except FileNotFoundError as error:
-        raise NotFoundError(f"{wanted.file}: no such file", hint="Check the path.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{wanted.file}: not UTF-8 text ({error})") from error
+        raise NotFoundError(f"{file}: no such file", hint="Check the path.") from error
+    except IsADirectoryError as error:
+        raise DataError(
+            f"{file}: expected a file, found a folder", hint="Give one with a prompt in each line."
+        ) from error
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: not UTF-8 text ({error})") from error
     found = [line for line in lines if line.strip()]
     if not found:
-        raise DataError(f"{wanted.file}: no prompts", hint="Write one in each line.")
-    return found
+        raise DataError(f"{file}: no prompts", hint="Write one in each line.")
+    empty = len(lines) - len(found)
+    if empty:
+        left = "1 blank line is" if empty == 1 else f"{empty:,} blank lines are"
+        print(f"{file}: {left} left out", file=sys.stderr, flush=True)
+    return tuple(found)

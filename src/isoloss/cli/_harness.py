@@ -30,6 +30,12 @@ def harnessed(asked: Asked) -> Answer:
 
     require_lm_eval()  # before a large model is read
     other = None if asked.against is None else TaskResult.load(asked.against)
+    if other is not None and not other.signature.startswith("lm-eval:"):
+        raise UsageError(
+            f"--against {asked.against}: expected a result of --harness, found one of the task"
+            f" {other.task}",
+            hint="Compare results of one task.",
+        )
     folder = model if model.startswith("hf://") else model_folder(model)
     result = evaluate_harness(
         open_model(folder, device=asked.device),

@@ -75,6 +75,6 @@ def written(imported: Imported, to: str) -> Answer:
             **imported.to_dict(),
             "paths": {"store": to},
         },
-        text=f"{imported.summary()}\n\nImported {new} runs into {to}; {known} were there"
-        f" already{told}.",
+        text=f"{imported.summary()}\n\nImported {new} {'run' if new == 1 else 'runs'} into {to};"
+        f" {known} {'was' if known == 1 else 'were'} there already{told}.",
     )

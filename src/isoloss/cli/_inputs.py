@@ -87,6 +87,12 @@ def read_report(source: str) -> tuple[dict[str, Any], Path]:
     path = Path(source)
     if path.is_dir() or path.name == "study.json":
         return read_results(source), path if path.is_dir() else path.parent
+    if path.suffix.lower() == ".json" and path.is_file():
+        raise DataError(
+            f"{path}: neither the result of a task nor of a study",
+            hint="Give a file written by `isoloss evaluate … -o RESULT`, a study's folder, or a run"
+            " table (CSV, Parquet).",
+        )
     from isoloss.studies.results import results_of_table
 
     return results_of_table(read_runs(source), source), Path()
@@ -106,13 +112,17 @@ def open_store(source: str) -> RunStore:
 
 def model_folder(source: str) -> Path:
     """The folder of a trained model; a study's is that of its verification run."""
-    path = existing(source)
+    path = existing(source, example=False)
     inside = path / "model"
     return inside if (path / "spec.json").is_file() and inside.is_dir() else path
 
 
-def existing(source: str) -> Path:
+def existing(source: str, *, example: bool = True) -> Path:
     """The path of that name.
+
+    Args:
+        source: as it was given.
+        example: whether the bundled runs could have been meant.
 
     Raises:
         NotFoundError: there is none; the hint has the closest name beside it.
@@ -121,13 +131,16 @@ def existing(source: str) -> Path:
     if path.exists():
         return path
     beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, [*beside, "example"], n=1, cutoff=0.6)
-    if close == ["example"]:
+    names = [*beside, "example"] if example else beside
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
+    if example and close == ["example"]:
         hint = "Did you mean `example`, the bundled runs?"
     elif close:
         hint = f"Did you mean {path.parent / close[0]}?"
-    else:
+    elif example:
         hint = "Check the path; `example` names the bundled runs."
+    else:
+        hint = "Check the path: a folder that `isoloss train --out` named, or hf://owner/name."
     raise NotFoundError(f"{source}: no such file or folder", hint=hint)
 
 

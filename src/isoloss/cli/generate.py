@@ -62,7 +62,9 @@ def command(
     as_json: Json = False,
 ) -> Answer:
     """Generate text: sampled, greedy or by beam search; what comes is shown as it comes."""
-    from isoloss.cli._generation import Wanted, generated
+    from isoloss.cli._generation import generated, wanted
+
+    asked = wanted(model, prompt or (), prompts, device=device)
     from isoloss.tasks import GenerationSettings
 
     settings = GenerationSettings(
@@ -78,5 +80,4 @@ def command(
         stop=tuple(stop or ()),
         seed=seed,
     )
-    wanted = Wanted(model=model, prompts=tuple(prompt or ()), file=prompts, device=device)
-    return generated(wanted, settings, batch_rows=batch_rows, stream=not as_json)
+    return generated(asked, settings, batch_rows=batch_rows, stream=not as_json)

@@ -189,13 +189,16 @@ def command(
     if row.get("reason"):
         told = f"{told} ({row['reason']})"
     told = f"{told}{score_text(row, baselines)}"
-    sample = f"; sample from it with: isoloss generate {out} --prompt '…'"
+    further = {
+        "decoder": f"; sample from it with: isoloss generate {out} --prompt '…'",
+        "encoder_decoder": f"; let it answer a source with: isoloss generate {out} --prompt '…'",
+    }
+    kind = str(row.get("architecture", "")).partition("/")[0]
     return Answer(
         document={
             "run": dict(row),
             "baselines": {name: one.to_dict() for name, one in baselines.items()},
             "paths": {"model": str(out), "log": str(out / "log.jsonl")},
         },
-        text=f"{told}\nSaved {out}"
-        + (sample if str(row.get("architecture", "")).startswith("decoder") else ""),
+        text=f"{told}\nSaved {out}" + further.get(kind, ""),
     )

@@ -118,7 +118,10 @@ def _scores(document: Document) -> str:
         beside = (_value(human), _interval(human)) if paired else (better,)
         rows.append((name, _value(found), _interval(found), *beside, str(found.get("unit") or "")))
     beside = ("Human text#", "Its interval#") if paired else ("Better",)
-    caption = f"Intervals of {level_text(document.get('level'))} over examples."
+    known = any(_interval(metric) != MISSING for metric in metrics.values())
+    level = level_text(document.get("level"))
+    caption = f"Intervals of {level} over examples." if known else "No metric has an interval."
+    caption += _missing(metrics)
     if paired:
         caption += " The human texts are the yardstick: cut to the same number of words."
     return table_html(
@@ -131,6 +134,16 @@ def _scores(document: Document) -> str:
             reason="the result has no metrics.",
         )
     )
+
+
+def _missing(metrics: Mapping[str, Any]) -> str:
+    """Why metrics have no interval, those with the same reason together."""
+    names: dict[str, list[str]] = {}
+    for name, metric in metrics.items():
+        reason = metric.get("interval_reason")
+        if reason and _interval(metric) == MISSING:
+            names.setdefault(str(reason), []).append(name)
+    return "".join(f" No interval of {', '.join(who)}: {why}." for why, who in names.items())
 
 
 def _samples(document: Document, chosen: Selection) -> str:

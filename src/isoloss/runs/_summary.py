@@ -26,7 +26,8 @@ def summary_text(runs: Runs, *, dropped: int = 0) -> str:
     """Counts, ranges, conventions and rows left out, in lines of at most 80 characters."""
     used = runs.used()
     left_out = len(runs) - len(used)
-    lines = [f"{len(runs)} runs: {len(used)} for a fit, {left_out} left out"]
+    every = f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}"
+    lines = [f"{every}: {len(used)} for a fit, {left_out} left out"]
     if dropped:
         lines.append(f"{dropped} more rows repeat another and are dropped")
     if len(used):

@@ -85,16 +85,15 @@ class Ledger:
         return pd.DataFrame([entry.to_dict() for entry in self.entries], columns=names)
 
     def summary(self) -> str:
-        """A table of 80 columns, and the score."""
+        """A table of 80 columns, and the score; a metric's name stands over its line."""
         if not self.entries:
             return "No prediction is registered yet."
         head = ("registered", "study", "flops", "predicted", "interval", "measured", "error", "in")
-        table = [head, *(_line(entry) for entry in self.entries)]
-        widths = (16, 9, 8, 9, 13, 8, 7, 3)
-        lines = [
-            " ".join(cell[:w].rjust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
-            for line in table
-        ]
+        lines = [_aligned(head)]
+        for entry in self.entries:
+            if entry.target != LOSS:
+                lines.append(f"{entry.target.removeprefix('metric_')}:")
+            lines.append(_aligned(_line(entry)))
         return "\n".join([*lines, "", self._score()])
 
     def __repr__(self) -> str:
@@ -176,6 +175,11 @@ def _standing(
     return "failed" if measured is None else "scored"
 
 
+def _aligned(cells: tuple[str, ...]) -> str:
+    widths = (16, 9, 8, 9, 13, 8, 7, 3)
+    return " ".join(cell[:w].rjust(w) for cell, w in zip(cells, widths, strict=True)).rstrip()
+
+
 def _line(entry: LedgerEntry) -> tuple[str, ...]:
     interval = f"{_shown(entry.low, '.3f')}..{_shown(entry.high, '.3f')}"
     error = "" if entry.error_percent is None else f"{entry.error_percent:+.2f}%"
@@ -183,7 +187,7 @@ def _line(entry: LedgerEntry) -> tuple[str, ...]:
     measured = _shown(entry.measured, ".4f") if entry.standing == "scored" else entry.standing
     return (
         entry.registered_at[:16].replace("T", " "),
-        (entry.study or "-") if entry.target == LOSS else entry.target.removeprefix("metric_"),
+        entry.study or "-",
         _shown(entry.flops, ".2e"),
         _shown(entry.predicted, ".4f"),
         interval,

@@ -46,11 +46,11 @@ def surprise(
     examples: Sequence[Row],
     clusters: NDArray[np.int64] | None = None,
 ) -> Surprise:
-    """Bits per byte of each example's first right answer, as training on the task reads it.
+    """Bits per byte of each example's first right answer that fits, as training reads it.
 
     The bits are those of the answer's tokens, with the space that parts it from a prompt and
     without the end of text; the bytes are those of the same text. Answers that do not fit the
-    context beside what is asked are left out.
+    context beside what is asked are passed over; an example without another is left out.
 
     Args:
         task: with answers.
@@ -58,7 +58,7 @@ def surprise(
         examples: of the task.
         clusters: (N,) group of each example, drawn together for the interval.
     """
-    asked = [asked_answer(task, opened, one, answers_of(task, one)[0]) for one in examples]
+    asked = [_first_fitting(task, opened, one) for one in examples]
     kept = [place for place, one in enumerate(asked) if _fits(opened, one)]
     notes = _notes(asked, len(kept))
     if not kept:
@@ -74,6 +74,12 @@ def surprise(
     groups = None if clusters is None else clusters[kept]
     told = score(ANSWER, terms, clusters=groups, level=task.level, seed=task.seed)
     return Surprise(score=told, notes=notes)
+
+
+def _first_fitting(task: TextTask, opened: OpenModel, example: Row) -> AskedAnswer:
+    """The first answer that fits, as a held-out example is learnt with; else the first."""
+    made = [asked_answer(task, opened, example, one) for one in answers_of(task, example)]
+    return next((one for one in made if _fits(opened, one)), made[0])
 
 
 def _fits(opened: OpenModel, one: AskedAnswer) -> bool:

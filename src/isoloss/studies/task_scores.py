@@ -132,10 +132,10 @@ def _task(name: str, options: Mapping[str, Any], *, level: float, run_code: bool
 
 def _check_kind(task: Task, shape: TransformerConfig) -> None:
     if shape.kind not in task.kinds:
-        words = " or ".join(task.kinds)
+        words = " or ".join(kind.replace("_", "-") for kind in task.kinds)
         raise UsageError(
             f"the task {task.name} needs models of kind {words}, those of this study are of kind"
-            f" {shape.kind}",
+            f" {shape.kind.replace('_', '-')}",
             hint="Choose another objective or family, or another task.",
         )
 

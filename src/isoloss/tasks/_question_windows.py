@@ -107,7 +107,8 @@ def windows_of(framing: Framing, question: str, context: str) -> list[Window]:
     if room < 1:
         raise UsageError(
             f"rows of {framing.length:,} tokens have no room beside a question of {len(asked):,}",
-            hint="Take a model with a longer context, or a smaller max_question_tokens.",
+            hint="Take a model with a longer context, or a shorter question:"
+            f" --set max_question_tokens={max(1, framing.length // 4)}",
         )
     step = min(framing.stride or max(1, room // 2), room)
     ids, offsets = tokens_with_places(framing.tokenizer, context)

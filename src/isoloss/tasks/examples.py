@@ -50,7 +50,11 @@ def read_examples(
     mapping = dict(columns or {})
     unknown = [name for name in mapping if name not in wanted]
     if unknown:
-        raise UsageError(f"the task has no {unknown[0]!r}", hint=f"It reads: {', '.join(wanted)}.")
+        close = difflib.get_close_matches(unknown[0], wanted, n=1)
+        meant = f"Did you mean {close[0]}? " if close else ""
+        raise UsageError(
+            f"the task has no {unknown[0]!r}", hint=f"{meant}It reads: {', '.join(wanted)}."
+        )
     rows = _all_rows(sources, mapping)
     found = [
         _named(row, place, mapping, wanted, optional)
@@ -121,18 +125,30 @@ def _named(
         if value is not None:
             result[name] = value
         elif name not in optional or name in mapping:
-            raise _missing(name, candidates[0], row, place)
+            numbers = _by_number(place, [n for n in wanted if n not in optional])
+            raise _missing(name, candidates, row, place, numbers)
     return result
 
 
-def _missing(name: str, theirs: str, row: Row, place: str) -> DataError:
-    names = field_names(row)
+def _missing(name: str, candidates: Sequence[str], row: Row, place: str, numbers: str) -> DataError:
+    names, theirs = field_names(row), candidates[0]
+    null = next((candidate for candidate in candidates if candidate in names), None)
+    if null is not None:
+        return DataError(f"{place}: {null!r} is null", hint="Leave the example out, or fill it in.")
     close = difflib.get_close_matches(theirs, names, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else "."
     return DataError(
         f"{place}: no {theirs!r}{meant} Found: {', '.join(names[:12]) or 'nothing'}",
-        hint=f'Name it with --map "{name}=THEIR NAME".',
+        hint=f'Name it with --map "{name}=THEIR NAME"{numbers}.',
     )
+
+
+def _by_number(place: str, needed: Sequence[str]) -> str:
+    """How the columns of a table without a header are named; empty of what is no such table."""
+    if not place.rpartition(", row ")[0].lower().endswith((".csv", ".tsv")):
+        return ""
+    flags = " ".join(f"--map {name}={number}" for number, name in enumerate(needed, start=1))
+    return f", or columns by number where there is no header: {flags}"
 
 
 def _all_rows(
@@ -150,11 +166,18 @@ def _all_rows(
 
 def _suffix(path: Path) -> str:
     """The ending of a file that can be read."""
-    if not path.is_file():
+    if path.is_dir():
+        raise DataError(f"{path}: expected a file of examples, found a folder")
+    if not path.exists():
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         close = difflib.get_close_matches(path.name, beside, n=1)
         hint = f"Did you mean {path.parent / close[0]}?" if close else "Check the path."
         raise NotFoundError(f"{path}: no such file", hint=hint)
+    if not path.is_file():
+        raise DataError(
+            f"{path}: expected a file of examples, found a device or a pipe",
+            hint=f"Save the examples in a file: {', '.join(SUFFIXES)}.",
+        )
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise DataError(

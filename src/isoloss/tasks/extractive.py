@@ -76,6 +76,9 @@ class Extractive(Task):
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = QUESTION_FIELDS
     optional: ClassVar[tuple[str, ...]] = ("is_impossible",)
     metrics: ClassVar[tuple[Metric, ...]] = ANSWER_METRICS
+    baseline_names: ClassVar[tuple[str, ...]] = (
+        "best-constant", "first-sentence", "nearest-sentence",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -141,9 +144,11 @@ class Extractive(Task):
         """How answers are found, for the signature."""
         window = self.window_tokens or "context"
         least = self._null_below(examples)
+        asked, usual = self.max_question_tokens, Extractive.max_question_tokens
         return (
             f"best-span|max_tokens:{self.max_answer_tokens}|window:{window}"
             f"|stride:{self.stride or 'half'}"
+            + ("" if asked == usual else f"|question_tokens:{asked}")
             + (f"|null_below:{least:g}" if least > -math.inf else "")
         )
 
@@ -214,7 +219,7 @@ class Extractive(Task):
         """
         known = self.baselines(examples)
         if name not in known:
-            raise no_baseline(self, name, known)
+            raise no_baseline(self, name)
         check_untrained(name, train)
         return [known[name](example) for example in examples]
 

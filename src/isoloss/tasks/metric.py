@@ -254,8 +254,9 @@ def _resampled(metric: Metric, sums_GK: FloatArray, seed: int, resamples: int) -
     """Finite values of the metric on resampled clusters, or why there are too few."""
     rng = np.random.default_rng(seed)
     count = len(sums_GK)
-    if count < 2:
-        return f"only {count} independent example{'' if count == 1 else 's'}"
+    counted = int(sums_GK.any(axis=1).sum())  # rows of zeros stand for what could not be scored
+    if count < 2 or counted == 1:
+        return f"only {min(count, 1)} independent example{'' if count else 's'}"
     found: list[FloatArray] = []
     for first in range(0, resamples, _ROWS_AT_ONCE):
         rows = min(_ROWS_AT_ONCE, resamples - first)

@@ -73,8 +73,8 @@ class Perplexity(Task):
         self.check(opened, examples)
         terms: list[list[float]] = []
         outputs: list[dict[str, object]] = []
-        for example in examples:
-            text = text_of(example["text"], example["place"])
+        texts = [text_of(example["text"], example["place"]) for example in examples]
+        for example, text in zip(examples, texts, strict=True):
             ids = opened.encode(text)
             if not ids:
                 raise DataError(f"{example['place']}: the text has no tokens")

@@ -86,7 +86,7 @@ class TaskResult:
         return f"<pre>{html.escape(self.summary())}</pre>"
 
     def summary(self) -> str:
-        """Scores, signature and notes, as text of 80 columns."""
+        """Scores, signature and notes, as text of 80 columns; a signature breaks at `|` alone."""
         lines = [f"{self.task}: {self.n_examples:,} examples, {self.model}"]
         width = max((len(name) for name in self.metrics), default=0)
         for name, found in self.metrics.items():
@@ -97,8 +97,9 @@ class TaskResult:
             )
             arrow = "" if found.higher_is_better else "  (lower is better)"
             lines.append(f"  {name:<{width}}  {found.value:<9.4g} {interval}{arrow}")
-        lines.append(f"  {self.level:.0%} intervals over examples")
-        lines += _wrapped(self.signature)
+        if any(found.low == found.low for found in self.metrics.values()):
+            lines.append(f"  {self.level:.0%} intervals over examples")
+        lines += _at_bars(self.signature)
         lines += [line for note in self.notes for line in _wrapped(f"note: {note}")]
         return "\n".join(lines)
 
@@ -181,6 +182,18 @@ class TaskResult:
 
 def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+
+
+def _at_bars(signature: str) -> list[str]:
+    """Lines of a signature that can be copied: no word of it is broken."""
+    lines: list[str] = []
+    line = "  "
+    for part in re.findall(r"[^|]*\||[^|]+$", signature):
+        if line.strip() and len(line) + len(part) > WIDTH:
+            lines.append(line)
+            line = "    "
+        line += part
+    return [*lines, line] if line.strip() else lines
 
 
 def _from_document(document: dict[str, Any]) -> TaskResult:

@@ -275,7 +275,8 @@ def new_session(
     opened.require("decoder", "encoder_decoder", what="generation")
     if (sources is None) == (opened.kind == "encoder_decoder"):
         wanted = "needs a source" if sources is None else "has no source"
-        raise UsageError(f"{opened.folder}: a model of kind {opened.kind!r} {wanted}")
+        kind = opened.kind.replace("_", "-")
+        raise UsageError(f"{opened.folder}: a model of kind {kind!r} {wanted}")
     if sources is None:
         of_hub = isinstance(opened.model, HubModel)
         return (_HubSession if of_hub else _DecoderSession)(opened, rows, capacity)

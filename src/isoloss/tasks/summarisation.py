@@ -60,6 +60,7 @@ class Summarisation(TextTask):
         "target": ("summary", "summaries", "highlights", "reference", "references", "output"),
     }
     metrics: ClassVar[tuple[Metric, ...]] = tuple(mean_metric(name) for name in _KINDS)
+    baseline_names: ClassVar[tuple[str, ...]] = ("lead-1", "lead-3")
 
     def __post_init__(self) -> None:
         super().__post_init__()

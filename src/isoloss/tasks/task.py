@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,7 +34,7 @@ class Task(ABC):
 
     Class attributes: `name`; `about`, one line; `kinds` of models; `reads`, the names of an
     example with other names that mean the same, `optional` among them; `metrics` by name, so
-    that saved results can be compared.
+    that saved results can be compared; `baseline_names` of what takes no model.
     """
 
     batch_rows: int = 16
@@ -46,6 +47,7 @@ class Task(ABC):
     reads: ClassVar[Mapping[str, tuple[str, ...]]]
     optional: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[Metric, ...]]
+    baseline_names: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         check_counted(self, "batch_rows")
@@ -190,13 +192,30 @@ class TextTask(Task):
         """
         known = self.baselines()
         if name not in known:
-            raise no_baseline(self, name, known)
+            raise no_baseline(self, name)
         check_untrained(name, train)
         return [known[name](example) for example in examples]
 
     def baselines(self) -> Mapping[str, Callable[[Row], str]]:
         """Answers that take no model, by name."""
         return {}
+
+    def result(
+        self,
+        terms: Mapping[Metric, FloatArray],
+        outputs: Iterable[Mapping[str, Any]],
+        *,
+        notes: Sequence[str] = (),
+        **told: Any,
+    ) -> TaskResult:
+        """As any task's; a note counts the answers that are empty and should not be."""
+        rows = tuple(outputs)
+        asked = [one for one in rows if any(one["references"])]
+        empty = sum(not one["output"].strip() for one in asked)
+        if empty:
+            whose = "outputs" if len(asked) == len(rows) else "outputs that should hold an answer"
+            notes = (*notes, f"{empty:,} of {len(asked):,} {whose} are empty")
+        return super().result(terms, rows, notes=tuple(notes), **told)
 
     def evaluate(self, opened: OpenModel, examples: Sequence[Row]) -> TaskResult:
         """Generate an answer to each example and score it; what is cut is told in the notes."""
@@ -337,11 +356,11 @@ def baseline_result(
     return task.score(texts, examples, model=told, made=told)
 
 
-def no_baseline(task: Task, name: str, known: Iterable[str]) -> UsageError:
+def no_baseline(task: Task, name: str) -> UsageError:
     """The error of a baseline that a task does not have."""
     return UsageError(
         f"the task {task.name} has no baseline {name!r}",
-        hint=f"It has: {', '.join(known) or 'none'}.",
+        hint=f"It has: {', '.join(task.baseline_names) or 'none'}.",
     )
 
 
@@ -393,8 +412,11 @@ def with_options(kind: type[Task], options: Mapping[str, Any]) -> Task:
     known = {field.name for field in fields(kind)}
     unknown = [name for name in options if name not in known]
     if unknown:
+        own = sorted(known - {"level", "seed"})  # the command line has flags for these
+        close = difflib.get_close_matches(unknown[0], own, n=1)
+        meant = f"Did you mean {close[0]}? " if close else ""
         raise UsageError(
             f"the task {kind.name} has no option {unknown[0]!r}",
-            hint=f"It has {', '.join(sorted(known))}.",
+            hint=f"{meant}It has {', '.join(own)}.",
         )
     return kind(**options)

@@ -77,6 +77,7 @@ class TextGeneration(Task):
     }
     optional: ClassVar[tuple[str, ...]] = ("prompt",)
     metrics: ClassVar[tuple[Metric, ...]] = (*MEASURED, _WORDS, _ENDED)
+    baseline_names: ClassVar[tuple[str, ...]] = ("human",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -157,8 +158,8 @@ class TextGeneration(Task):
         Raises:
             UsageError: another name.
         """
-        if name != "human":
-            raise no_baseline(self, name, ["human"])
+        if name not in self.baseline_names:
+            raise no_baseline(self, name)
         check_untrained(name, train)
         passages, _ = self._passages(examples)
         return [first_words(one.human, self.max_tokens) for one in passages]

@@ -85,6 +85,7 @@ class Translation(TextTask):
         Metric("chrf", _of_statistics("chrf"), unit="percent"),
         Metric("ter", _of_statistics("ter"), higher_is_better=False, unit="percent"),
     )
+    baseline_names: ClassVar[tuple[str, ...]] = ("copy", MEMORY)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -161,7 +162,7 @@ class Translation(TextTask):
         """The texts of a baseline; `memory` is a `TranslationMemory` of `train`."""
         if name != MEMORY:
             if name not in self.baselines():
-                raise no_baseline(self, name, [*self.baselines(), MEMORY])
+                raise no_baseline(self, name)
             return super().baseline(name, examples, train)
         if not train:
             raise UsageError(

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isoloss._files import write_bytes_atomic, write_json_atomic
+from isoloss._files import canonical_json, write_bytes_atomic, write_json_atomic
 from isoloss.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ CHECKPOINT = "checkpoint.safetensors"
 RUN = "run.json"
 TOKENIZER = "tokenizer.json"
 FORMAT = "isoloss-model-1"
+_MOST_TOLD = 4
+"""Settings of another run that an error names."""
 
 
 def open_folder(folder: Path, config: RunConfig, corpus: AnyCorpus) -> dict[str, Any] | None:
@@ -41,13 +43,40 @@ def open_folder(folder: Path, config: RunConfig, corpus: AnyCorpus) -> dict[str,
         return None
     if known["run_id"] != config.run_id:
         raise UsageError(
-            f"{folder} holds another run: {known['run_id']}, not {config.run_id}",
+            f"{folder} holds another run: {known['run_id']}, not {config.run_id}"
+            f"{_differing(known.get('run'), config)}",
             hint="Take another folder, or repeat the settings that it was made with.",
         )
     row = known.get("row")
     if isinstance(row, dict) and (row.get("status") != "ok" or (folder / CHECKPOINT).exists()):
         return row
     return None
+
+
+def _differing(known: Any, config: RunConfig) -> str:
+    """Which settings differ, for an error; empty where the other run's are not known."""
+    if not isinstance(known, dict):
+        return ""
+    theirs, asked = _flat(known), _flat(json.loads(canonical_json(config.identity())))
+    names = sorted(n for n in theirs.keys() | asked.keys() if theirs.get(n) != asked.get(n))
+    told = [f"{n} {_shown(theirs.get(n))}, not {_shown(asked.get(n))}" for n in names[:_MOST_TOLD]]
+    if len(names) > _MOST_TOLD:
+        told.append(f"and {len(names) - _MOST_TOLD} more")
+    return f" ({'; '.join(told)})" if told else ""
+
+
+def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Settings by their dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= (
+            _flat(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
+        )
+    return found
+
+
+def _shown(value: Any) -> str:
+    return "unset" if value is None else f"{value!s:.24}"
 
 
 def close_folder(

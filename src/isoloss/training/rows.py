@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -143,7 +144,10 @@ def outcome(evaluation: Evaluation) -> dict[str, Any]:
         values["meta_bits_per_byte_reason"] = evaluation.bits_per_byte_reason
     for name, domain in evaluation.domains.items():
         values[f"metric_loss_{name}"] = domain.loss
-    return {key: None if value != value else value for key, value in values.items()}
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in values.items()
+    }
 
 
 def diverged(error: Diverged) -> dict[str, Any]:

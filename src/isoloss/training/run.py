@@ -180,7 +180,7 @@ def train_run(
         )
         if row["status"] == "ok":
             rule = session.ended_by() or "task score"  # which goes back to its best state
-            row |= _ended_early(rule, state.step, config) | session.scored()
+            row |= _ended_early(rule, state.step, session.reached, config) | session.scored()
             row |= states.finish(state, folder)
     close_folder(folder, config, corpus, row)
     (folder / BEST).unlink(missing_ok=True)
@@ -275,6 +275,11 @@ class _Session:
             told["meta_last_score_step"] = self.scores[-1]["step"]
         return told
 
+    @property
+    def reached(self) -> int:
+        """The step that training came to, whichever state was kept."""
+        return max([self.state.step, *(int(line["step"]) for line in self.scores)])
+
     def _next_mark(self) -> int:
         """The next step at which something is done besides training."""
         scored = None if self.scorer is None else self.scorer.every
@@ -308,19 +313,24 @@ class _Session:
         return "wall time" if late else ""
 
 
-def _ended_early(rule: str, step: int, config: RunConfig) -> dict[str, Any]:
-    """Columns of a run that a rule ended before its steps were done."""
+def _ended_early(rule: str, step: int, reached: int, config: RunConfig) -> dict[str, Any]:
+    """Columns of a run whose state is not that of its last step.
+
+    A rule ended it, or it came to its end (`reached`) and went back to its best state.
+    """
     if not rule or step >= config.steps:
         return {}
     told: dict[str, Any] = {"meta_stopped_by": rule}
     if config.recipe.schedule == "constant":
         return told
-    return {
-        **told,
-        "status": "stopped",
-        "reason": f"stopped by {rule} after {step:,} of {config.steps:,} steps, before its"
-        f" {config.recipe.schedule} schedule ended",
-    }
+    schedule = f"before its {config.recipe.schedule} schedule ended"
+    if reached == config.steps:
+        reason = f"the state of step {step:,} of {config.steps:,} has the best score and is kept,"
+    else:
+        reason = f"stopped by {rule} after {reached:,} of {config.steps:,} steps,"
+        if step < reached:
+            reason += f" the state of step {step:,} kept,"
+    return {**told, "status": "stopped", "reason": f"{reason} {schedule}"}
 
 
 @contextmanager

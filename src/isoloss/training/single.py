@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isoloss.architecture import HEAD_DIM, TransformerConfig
+from isoloss.corpus.opening import is_prepared
+from isoloss.corpus.reading.documents import PLAIN_SUFFIXES, text_files
+from isoloss.corpus.reading.hub import is_hub
 from isoloss.errors import DataError, UsageError
 from isoloss.training._progress import shown_progress
 from isoloss.training.aims import PAIRS, resolve_aim
@@ -115,7 +118,10 @@ def train_one(
         threads=threads,
     )
     if request.stop.epochs is None:
-        request.config(shape, "", 0)  # mistakes come before any work
+        planned = request.config(shape, "", 0)  # mistakes come before any work
+        most = None if fields is not None else _most_tokens([str(source) for source in sources])
+        if most is not None and planned.tokens > most:
+            raise _too_little(f"at most {most:,}", most, planned)
     corpus = aim.prepare(
         [str(source) for source in sources],
         out / "corpus",
@@ -173,7 +179,7 @@ class _Request:
         steps = self.stop.steps_in(
             tokens_per_step=one.tokens, flops_per_step=one.flops, unique_tokens=unique
         )
-        _check_steps(steps, one.tokens, self.stop, self.recipe)
+        _check_steps(one, steps, self.stop)
         return replace(one, steps=steps)
 
 
@@ -221,19 +227,23 @@ def _scored(
     return run, TaskScorer(scoring, tokenizer, out, run.run_id, seen)
 
 
-def _check_steps(steps: int, tokens_per_step: int, stop: Stop, recipe: Recipe) -> None:
+def _check_steps(one: RunConfig, steps: int, stop: Stop) -> None:
     """Enough steps for the warm-up."""
+    recipe, tokens_per_step = one.recipe, one.tokens
     least = round(recipe.warmup_steps / WARMUP_SHARE)
     if steps >= least:
         return
+    row_tokens = tokens_per_step // one.rows
     asked = f"{stop.tokens:,.0f} tokens are" if stop.tokens is not None else "the run has"
     enough = f"--tokens {least * tokens_per_step}"
     if stop.epochs is not None and steps > 0:
         enough = f"--stop-epochs {math.ceil(stop.epochs * least / steps)}"
+    batch = steps * tokens_per_step // least // row_tokens * row_tokens
+    smaller = f", or smaller steps: --batch-tokens {batch}" if batch > 0 else ""
     raise UsageError(
         f"{asked} {max(0, steps):,} steps of {tokens_per_step:,}; the warm-up"
         f" of {recipe.warmup_steps} may be a tenth of them at most",
-        hint=f"Give {enough} or more.",
+        hint=f"Give {enough} or more{smaller}.",
     )
 
 
@@ -255,8 +265,40 @@ def _check_size(corpus: AnyCorpus, config: RunConfig, stop: Stop) -> None:
     pairs = config.objective.name == PAIRS
     unique = corpus.train_tokens if pairs else (corpus.train_tokens - 1) // context * context
     if config.tokens > unique:
-        raise DataError(
-            f"the corpus has {unique:,} training tokens, {config.tokens:,} were asked for",
-            hint="Give more text (--corpus may be repeated), fewer --tokens, or --stop-epochs to"
-            " go through it more than once.",
-        )
+        raise _too_little(f"{unique:,}", unique, config)
+
+
+def _most_tokens(sources: Sequence[str | Path]) -> int | None:
+    """As many tokens as sources could give at most, by the sizes of their files alone.
+
+    A token stands for a byte or more, and an end of text follows each part of a file. None where
+    sizes do not say: of tables, compressed files, data sets, prepared corpora and `stdlib`.
+
+    Raises:
+        NotFoundError, DataError: as `text_files`.
+    """
+    found = 0
+    for source in sources:
+        path = Path(source)
+        if is_hub(source) or not path.exists() or is_prepared(path):
+            return None
+        for file in text_files(path):
+            if file.suffix.lower() not in PLAIN_SUFFIXES:
+                return None
+            size = file.stat().st_size
+            found += size + 1 + size // 1024  # far more ends than parts
+    return found or None
+
+
+def _too_little(told: str, unique: int, config: RunConfig) -> DataError:
+    """The error of a text with fewer tokens than were asked for."""
+    least = round(config.recipe.warmup_steps / WARMUP_SHARE)
+    row_tokens = config.tokens // (config.steps * config.rows)
+    batch = unique // least // row_tokens * row_tokens
+    short = unique < least * config.rows * row_tokens
+    smaller = f" with --batch-tokens {batch} or less" if short and batch > 0 else ""
+    return DataError(
+        f"the corpus has {told} training tokens, {config.tokens:,} were asked for",
+        hint=f"Give more text (--corpus may be repeated), fewer --tokens{smaller}, or --stop-epochs"
+        " to go through it more than once.",
+    )

@@ -91,7 +91,7 @@ def test_the_command_adds_scores_to_rows_that_are_there(
     words = ["runs", "import", str(result), str(other), "--to", str(store)]
     assert main(words) == 0
     out = capsys.readouterr().out
-    assert f"0 runs into {store}; 1 were there already; scores were added to {RUN_ID}" in out
+    assert f"0 runs into {store}; 1 was there already; scores were added to {RUN_ID}" in out
     assert main([*words, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["imported"], document["scored"]) == (0, [])

@@ -163,11 +163,24 @@ def test_scores_go_to_a_store(
 
 
 def test_an_unknown_task_has_close_ones(
-    opened_random: Any, task_folder: Path, only_given: None
+    opened_random: Any, task_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And none of them is looked for in lm-eval's own list, which takes seconds to minutes."""
+    import lm_eval.tasks
+
+    plain = lm_eval.tasks.TaskManager
+
+    def small(include_path: Any = None, include_defaults: bool = True) -> Any:
+        assert not include_defaults
+        return plain(include_path=include_path, include_defaults=False)
+
+    monkeypatch.setattr(lm_eval.tasks, "TaskManager", small)
     with pytest.raises(NotFoundError, match="no task named 'tiny_chioce'") as caught:
         evaluate_harness(opened_random("llama"), ["tiny_chioce"], include_path=task_folder)
     assert caught.value.hint.startswith("Did you mean tiny_choice")
+    (task_folder / "torn.yaml").write_text("task: torn\ndoc_to_text: [\n", "utf-8")
+    with pytest.raises(DataError, match=r"torn\.yaml: not YAML, so that 'torn' .*line 3"):
+        evaluate_harness(opened_random("llama"), ["torn"], include_path=task_folder)
     with pytest.raises(NotFoundError, match="no such folder"):
         evaluate_harness(opened_random("llama"), ["x"], include_path=task_folder / "no")
     with pytest.raises(UsageError, match="no task given"):
@@ -177,6 +190,7 @@ def test_an_unknown_task_has_close_ones(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (("dataset_path: json\n", ""), "dataset_path is missing, so that tiny_choice has no"),
         (("{{question}}", "{{quest}}"), "UndefinedError: 'quest' is undefined"),
         (("choice.jsonl", "none.jsonl"), "FileNotFoundError"),
         (("multiple_choice", "singular_choice"), "singular_choice"),

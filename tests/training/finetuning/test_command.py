@@ -53,6 +53,40 @@ def test_flags_reach_the_run(finetune: Any, tmp_path: Path, capsys: Any) -> None
     assert again["metrics"]["f1"]["value"] == document["score"]["metrics"]["f1"]["value"]
 
 
+def test_evaluation_takes_the_options_of_the_tuning(
+    finetune: Any, tmp_path: Path, capsys: Any
+) -> None:
+    code, document = finetune(
+        *("--task", "extractive-qa", "--data", str(tmp_path / "train.jsonl"), "--steps", "3"),
+        *("--dev-limit", "6", "--set", "max_question_tokens=3", "--set", "stride=7"),
+    )
+    assert code == 0
+    assert document["score"]["n_examples"] == 6
+    asked = "stride:7|question_tokens:3"
+    assert asked in document["score"]["signature"]
+    words = ["evaluate", document["paths"]["model"], "--task", "extractive-qa", "--limit", "4"]
+    words += ["--data", str(tmp_path / "dev.jsonl"), "--json"]
+
+    def evaluated(*more: str) -> Row:
+        assert main([*words, *more]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    alone = evaluated()
+    assert asked in alone["signature"]
+    told = "as the model was tuned: max_question_tokens=3, stride=7; --set takes other values"
+    assert alone["notes"][-1] == told
+    other = evaluated("--set", "stride=9")
+    assert "stride:9|question_tokens:3" in other["signature"]
+    assert other["notes"][-1] == "the model was tuned with stride=7"
+
+    path = tmp_path / "out" / "run.json"
+    known = json.loads(path.read_text("utf-8"))
+    known["run"]["scoring"]["options"]["stride"] = "7"
+    path.write_text(json.dumps(known), "utf-8")
+    assert main(words) == 3
+    assert "stride: expected int, found '7'" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [

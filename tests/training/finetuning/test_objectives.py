@@ -228,10 +228,11 @@ def test_mismatched_offsets(
         Extractive(), start, rows, questions[20:25], tmp_path / "corpus", skip_mismatched=True
     )
     assert data.left_out == {"answer not where the example says": 1}
-    with pytest.raises(UsageError, match="have no room beside a question"):
+    with pytest.raises(UsageError, match="have no room beside a question") as caught:
         question_windows(
             Extractive(window_tokens=5), start, rows, questions[20:25], tmp_path / "corpus"
         )
+    assert caught.value.hint.endswith("--set max_question_tokens=1")
     decoder = open_start(model_folder("isoloss", name="decoder"))
     with pytest.raises(UsageError, match="needs a model of kind encoder"):
         question_windows(Extractive(), decoder, rows, [], tmp_path / "corpus")

@@ -210,6 +210,26 @@ def test_the_best_state_is_kept_and_patience_ends(
     assert found.metrics["f1"].value == pytest.approx(scores[best])
 
 
+def test_a_run_that_came_to_its_end_says_so(
+    model_folder: Make, questions: list[Row], tmp_path: Path
+) -> None:
+    """A rate that destroys the model: the best state is an early one, and nothing ends the run."""
+    done = finetune(
+        model_folder("encoder", width=16),
+        out=tmp_path / "out",
+        task=Extractive(),
+        train=questions[:60],
+        dev=questions[60:90],
+        tuning=quick(steps=40, learning_rate=0.3),
+        score_every=5,
+    )
+    best = done.row["meta_best_step"]
+    assert best < done.row["meta_last_score_step"] == 40
+    told = f"the state of step {best} of 40 has the best score and is kept, before its linear"
+    assert done.row["reason"].startswith(told)
+    assert done.row["status"] == "stopped"
+
+
 def test_a_text_is_learnt_too(model_folder: Make, tmp_path: Path) -> None:
     rng = random.Random(0)
     lines = ["".join(f" {word}" for word in rng.choices(WORDS, k=9)) for _ in range(3000)]

@@ -184,7 +184,8 @@ class Code(Task):
             raise UsageError(
                 "the task code runs programs that a model wrote, and that must be allowed",
                 hint="Add --allow-code-execution (in Python allow_code_execution=True). They run"
-                " in isolation; docs/code-tasks.md says what that keeps out.",
+                " in isolation; docs/code-tasks.md says what that keeps out. In Python,"
+                " Code().likelihood gives solution_bits_per_byte alone and runs nothing.",
             )
 
     def _complete(self, opened: OpenModel, problems: Sequence[Problem]) -> list[list[str]]:

@@ -67,8 +67,12 @@ class GenerationSettings:
                 f"repetition_penalty must be positive, found {self.repetition_penalty}",
                 hint="1 does nothing; 1.1 to 1.3 is usual.",
             )
-        if not (math.isfinite(self.presence_penalty) and math.isfinite(self.length_penalty)):
-            raise UsageError("presence_penalty and length_penalty must be numbers")
+        if not (math.isfinite(self.presence_penalty) and self.presence_penalty >= 0):
+            raise UsageError(
+                f"presence_penalty must be 0 or a positive number, found {self.presence_penalty}"
+            )
+        if not math.isfinite(self.length_penalty):
+            raise UsageError(f"length_penalty must be a number, found {self.length_penalty}")
         if "" in self.stop:
             raise UsageError("a stop text must not be empty")
         if self.beams > 1 and (self.temperature not in (0.0, 1.0) or self._filtered):

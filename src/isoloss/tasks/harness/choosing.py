@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isoloss.errors import DataError, IsolossError, NotFoundError, UsageError
-from isoloss.tasks.harness.guarding import refuse_code, refuse_settings, refuse_unfit
+from isoloss.tasks.harness.guarding import (
+    refuse_code,
+    refuse_settings,
+    refuse_unfit,
+    refuse_without_data,
+)
+from isoloss.tasks.harness.naming import refuse_unknown, refuse_unreadable, unknown
 
 if TYPE_CHECKING:
     from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingImports]
@@ -46,6 +51,8 @@ def load_tasks(
     except IsolossError:
         raise
     except Exception as error:  # data sets, templates and files of others: anything may be wrong
+        for name in reached:
+            refuse_without_data(name, manager.task_index[name])
         raise DataError(
             f"lm-eval cannot load {', '.join(names)}: {told(error)}",
             hint="Check its file and its data; data of the hub need the network once.",
@@ -72,12 +79,15 @@ def _set_shots(task: Any, num_fewshot: int | None) -> None:
 def _found(names: list[str], include_path: Path | None) -> tuple[TaskManager, list[str]]:
     """An index of tasks, and every entry of it that the names lead to.
 
-    The folder alone where it has them all: reading lm-eval's own 14,000 files takes seconds.
+    The folder alone where it has them all, and no list at all for a name that stands nowhere:
+    parsing lm-eval's own 14,000 files takes seconds, or minutes on a busy machine.
     """
+    import lm_eval.tasks  # pyright: ignore[reportMissingImports]
     from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingImports]
 
     if not names:
         raise UsageError("no task given", hint="Name one with --harness.")
+    wanted, known = names, list[str]()
     if include_path is not None:
         if not include_path.is_dir():
             raise NotFoundError(f"{include_path}: no such folder", hint="Give a folder of tasks.")
@@ -85,12 +95,17 @@ def _found(names: list[str], include_path: Path | None) -> tuple[TaskManager, li
         reached, missing = _reached(manager.task_index, names)
         if not missing:
             return manager, reached
+        wanted, known = [name for name, needed in missing.items() if needed], manager.all_tasks
+        refuse_unreadable(wanted, include_path)
+    if wanted:
+        installed = Path(lm_eval.tasks.__file__).resolve().parent
+        refuse_unknown(wanted, known, include_path, installed)
     print("Reading the list of lm-eval's own tasks…", file=sys.stderr, flush=True)
     manager = TaskManager(include_path=None if include_path is None else [include_path])
     reached, missing = _reached(manager.task_index, names)
-    unknown = [name for name, needed in missing.items() if needed]
-    if unknown:
-        raise _unknown(unknown[0], manager.all_tasks, include_path)
+    lacking = [name for name, needed in missing.items() if needed]
+    if lacking:
+        raise unknown(lacking[0], manager.all_tasks, include_path)
     return manager, reached
 
 
@@ -129,14 +144,3 @@ def _members(config: Any) -> Iterator[tuple[str, bool]]:
                 named = [item[key] for key in ("group", "task") if isinstance(item.get(key), str)]
                 yield from ((name, False) for name in named)
                 waiting.append(item)
-
-
-def _unknown(name: str, known: Sequence[str], include_path: Path | None) -> NotFoundError:
-    close = difflib.get_close_matches(name, known, n=3)
-    where = "lm-eval" if include_path is None else f"lm-eval or {include_path}"
-    meant = f"Did you mean {' or '.join(close)}? " if close else ""
-    if include_path is None:
-        also = "Give a folder of task files with --include-path."
-    else:
-        also = "Files that lm-eval cannot read are passed over."
-    return NotFoundError(f"no task named {name!r} in {where}", hint=meant + also)

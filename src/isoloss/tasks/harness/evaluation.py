@@ -177,7 +177,9 @@ def _signatures(results: Mapping[str, Any], counts: Mapping[str, int]) -> list[s
         digest = sha256_text(canonical_json([_plain(config), asked]))[:8]
         version, shots = results["versions"].get(name), results["n-shot"].get(name, 0)
         whole = results["n-samples"][name]["original"]
-        told.append(f"{name}:version {version},{shots}-shot,{count} of {whole},{digest}")
+        # lm-eval says "Yaml" of a file that gives no version.
+        stated = "no version" if version in (None, "Yaml") else f"version {version}"
+        told.append(f"{name}:{stated},{shots}-shot,{count} of {whole},{digest}")
     return told
 
 

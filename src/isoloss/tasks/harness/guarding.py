@@ -175,6 +175,22 @@ def refuse_settings(name: str, config: object) -> None:
             raise UsageError(f"{name} reads a pickle, which may run code", hint="Use JSON Lines.")
 
 
+def refuse_without_data(name: str, entry: Any) -> None:
+    """Refuse a task that could not be loaded since its file does not say where its examples are.
+
+    Raises:
+        DataError: it says neither in its file nor in one that it includes.
+    """
+    config = entry.cfg
+    if entry.kind.name != "TASK" or not isinstance(config, dict):
+        return
+    if config.get("dataset_path") is None and config.get("custom_dataset") is None:
+        raise DataError(
+            f"{entry.yaml_path}: dataset_path is missing, so that {name} has no examples",
+            hint="Files of your own: `dataset_path: json` and `dataset_kwargs: {data_files: …}`.",
+        )
+
+
 def refuse_unfit(name: str, task: Any) -> None:
     """Refuse a task that was loaded and cannot be scored here.
 

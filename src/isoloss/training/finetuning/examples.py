@@ -43,7 +43,13 @@ class AskedAnswer:
 
 
 def task_pairs(
-    task: TextTask, start: Start, train: Sequence[Row], dev: Sequence[Row], folder: Path
+    task: TextTask,
+    start: Start,
+    train: Sequence[Row],
+    dev: Sequence[Row],
+    folder: Path,
+    *,
+    dev_limit: int | None = None,
 ) -> TaskData:
     """Pairs of a task: what the model is asked, and each of the answers.
 
@@ -59,6 +65,7 @@ def task_pairs(
         train: examples.
         dev: held-out examples; one in twenty of the training ones when empty.
         folder: receives the tokeniser.
+        dev_limit: most held-out examples.
 
     Raises:
         UsageError: a task that gives no pairs, or a model of another kind.
@@ -72,6 +79,7 @@ def task_pairs(
         task.source,
         one_in=DEV_ONE_IN,
         shared="asked in the held-out examples too",
+        limit=dev_limit,
     )
     pairs = {
         part: _encoded(task, opened, rows, parts.left_out[part], every=part == TRAIN)

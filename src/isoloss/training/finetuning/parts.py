@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ def parts_of(
     *,
     one_in: int,
     shared: str,
+    limit: int | None = None,
 ) -> Parts:
     """Training and held-out examples that have no key in common.
 
@@ -97,15 +99,26 @@ def parts_of(
         key: what two parts may not share, as a question.
         one_in: as said.
         shared: the reason that is told where training examples are left out for `dev`.
+        limit: most held-out examples. Without `dev` no more keys are held out than it needs, and
+            further examples of those keys are left out of both parts.
     """
     keys = [key(row) for row in train]
     if dev:
+        dev = dev[:limit]
         held = {key(row) for row in dev}
         left = sum(one in held for one in keys)
     else:
         names = sorted(set(keys), key=_hash)
-        held, left = set(names[: max(1, len(names) // one_in)]), 0
+        names = names[: max(1, len(names) // one_in)]
+        count = Counter(keys)
+        so_far = accumulate((count[name] for name in names), initial=0)
+        held = {
+            name
+            for name, before in zip(names, so_far, strict=False)
+            if limit is None or before < limit
+        }
         dev = [row for row, one in zip(train, keys, strict=True) if one in held]
+        left, dev = len(dev) - len(dev[:limit]), dev[:limit]
     own = [row for row, one in zip(train, keys, strict=True) if one not in held]
     return Parts(
         rows={TRAIN: tuple(own), VALIDATION: tuple(dev)},

@@ -187,6 +187,7 @@ def question_windows(
     folder: Path,
     *,
     skip_mismatched: bool = False,
+    dev_limit: int | None = None,
 ) -> TaskData:
     """Windows of questions with the boundaries of their answers.
 
@@ -201,6 +202,7 @@ def question_windows(
         dev: held-out examples; those of one text in ten when empty.
         folder: receives the tokeniser.
         skip_mismatched: leave out examples whose answer is not where they say.
+        dev_limit: most held-out examples.
 
     Raises:
         UsageError: a model of another kind.
@@ -214,6 +216,7 @@ def question_windows(
         lambda row: str(row["context"]),
         one_in=DEV_ONE_IN,
         shared="text among the held-out examples too",
+        limit=dev_limit,
     )
     framing = task.framing(opened)
     framed = {

@@ -145,6 +145,7 @@ def finetune(
     patience: int | None = None,
     metric: str | None = None,
     skip_mismatched: bool = False,
+    dev_limit: int | None = None,
     seed: int = 0,
     device: str = "cpu",
     threads: int = 1,
@@ -172,6 +173,7 @@ def finetune(
         patience: scores without a better one that end the run.
         metric: of the task, which decides what is best; its first when None.
         skip_mismatched: leave out answers that are not where they say (`Extractive`).
+        dev_limit: most held-out examples, of `dev` or of the part of `train`.
         seed: of the order of the data, of adapters and heads, of dropout.
         device: `cpu`, `cuda` or `auto`.
         threads: PyTorch's, on a CPU; part of the run's id.
@@ -184,7 +186,8 @@ def finetune(
         EnvironmentProblem: no such device, or a package is missing.
     """
     of_task = {"train": train, "dev": dev, "patience": patience, "metric": metric}
-    _check_given(task, text, objective, {**of_task, "skip_mismatched": skip_mismatched})
+    of_task |= {"skip_mismatched": skip_mismatched, "dev_limit": dev_limit}
+    _check_given(task, text, objective, of_task)
     check_writers(logs)
     folder, say = Path(out), on_progress or (lambda line: None)
     place, tuning = resolve_device(device), tuning or Tuning()
@@ -195,7 +198,11 @@ def finetune(
         scoring = None
         aim, data = _text_data(start, folder, text, text_field, objective, say)
     else:
-        aim, data = _task_data(task, start, train, dev, folder, tuning, skip_mismatched)
+        aim, data = _task_data(
+            *(task, start, train, dev, folder, tuning),
+            skip_mismatched=skip_mismatched,
+            dev_limit=dev_limit,
+        )
         scoring = Scoring(
             task=task, examples=data.dev, every=score_every, patience=patience, metric=metric
         )
@@ -230,7 +237,7 @@ def _trained(
     scorer = None
     if config.scoring is not None:
         scorer = TaskScorer(config.scoring, start.tokenizer_json, folder, config.run_id)
-    with shown_progress(config.steps, f"tuning {start.kind}") as on_step:
+    with shown_progress(config.steps, f"tuning {start.kind.replace('_', '-')}") as on_step:
         return train_run(
             config,
             corpus,
@@ -284,11 +291,17 @@ def _task_data(
     dev: Sequence[Row],
     folder: Path,
     tuning: Tuning,
+    *,
     skip_mismatched: bool,
+    dev_limit: int | None,
 ) -> tuple[Objective, TaskData]:
     corpus = folder / "corpus"
     if isinstance(task, Extractive):
-        data = question_windows(task, start, train, dev, corpus, skip_mismatched=skip_mismatched)
+        data = question_windows(
+            *(task, start, train, dev, corpus),
+            skip_mismatched=skip_mismatched,
+            dev_limit=dev_limit,
+        )
         return Spans(), data
     if not isinstance(task, TextTask):
         raise UsageError(
@@ -296,7 +309,7 @@ def _task_data(
             hint="Tune on translation, summarisation, question-answering or extractive-qa, or on"
             " text with --corpus.",
         )
-    data = task_pairs(task, start, train, dev, corpus)
+    data = task_pairs(task, start, train, dev, corpus, dev_limit=dev_limit)
     if start.kind == "encoder_decoder":
         return SequenceToSequence(label_smoothing=tuning.label_smoothing), data
     return Completion(), data

@@ -134,8 +134,8 @@ class Objective(ABC):
         if config.kind != self.kind:
             families = [n for n, o in FAMILIES.items() if o.get("kind", "decoder") == self.kind]
             raise UsageError(
-                f"the objective {self.name!r} trains a model of kind {self.kind!r}, found"
-                f" {config.kind!r}",
+                f"the objective {self.name!r} trains a model of kind"
+                f" {self.kind.replace('_', '-')!r}, found {config.kind.replace('_', '-')!r}",
                 hint=f"Take a family of that kind: {', '.join(families)}.",
             )
 
