@@ -64,7 +64,9 @@ def _told(added: Added, source: str, of_run: bool) -> str:
     else:
         what = f"{source}, in a row of scores alone ({added.run_id})"
     text = f"Added to {what}: {metrics_text(added.columns)}"
-    return textwrap.fill(text, 80, subsequent_indent="  ", break_on_hyphens=False)
+    return textwrap.fill(  # a path stays whole, so that it can be copied
+        text, 80, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _try(source: str) -> None:
