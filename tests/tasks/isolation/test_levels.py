@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -138,3 +139,11 @@ def test_interpreter_is_the_one_outside_of_an_environment():
     assert python.is_relative_to(folder)
     assert python.exists()
     assert not python.is_relative_to(sys.prefix) or sys.prefix == sys.base_prefix
+
+
+def test_a_process_that_ends_while_it_is_looked_at(monkeypatch: pytest.MonkeyPatch):
+    def gone(*_: object) -> list[str]:
+        raise ProcessLookupError(errno.ESRCH, "No such process")
+
+    monkeypatch.setattr(os, "listdir", gone)
+    assert family(os.getpid()) == [os.getpid()]

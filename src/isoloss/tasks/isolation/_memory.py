@@ -8,6 +8,7 @@ the limit of each of its processes.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -46,11 +47,21 @@ def family(process: int) -> list[int]:
 
 
 def _children(process: int) -> list[int]:
+    """Children of all threads of a process; none of what ends while it is looked at.
+
+    Any call on such a folder may then fail with ESRCH, so each is by itself: `Path.glob` lets it
+    through.
+    """
+    threads = _PROC / str(process) / "task"
     found: list[int] = []
-    for path in (_PROC / str(process) / "task").glob("*/children"):
+    try:
+        names = os.listdir(threads)
+    except OSError:
+        return found
+    for name in names:
         try:
-            found += map(int, path.read_text("ascii").split())
-        except OSError:  # it has just ended
+            found += map(int, (threads / name / "children").read_text("ascii").split())
+        except OSError:
             continue
     return found
 
