@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 from importlib import resources
+from string import Template
 from typing import Any
 
 from isoloss.reports._numbers import MISSING
@@ -39,6 +40,19 @@ def policy(style: str, script: str = "") -> str:
     return (
         f"default-src 'none'; script-src {scripts}; style-src {source(style)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def head_html(title: str, style: str, script: str = "") -> str:
+    """What every page begins with; style and script are named by their hashes.
+
+    Args:
+        title: escaped already.
+        style: all of the page's.
+        script: all of the page's; none may run where there is none.
+    """
+    return Template(asset("head.html")).substitute(
+        title=title, policy=escape(policy(style, script)), style=style
     )
 
 

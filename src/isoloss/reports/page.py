@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 
 from isoloss._files import write_text_atomic
-from isoloss.reports._html import asset, escape, page_style, pairs_html, policy, table_html
+from isoloss.reports._html import asset, escape, head_html, page_style, pairs_html, table_html
 from isoloss.reports._numbers import (
     MISSING,
     count_text,
@@ -74,9 +74,7 @@ def build_page(results: Results) -> str:
     shown = drawings(results)
     style, script = page_style(), _script()
     return Template(asset("page.html")).substitute(
-        title=escape(_title(results)),
-        policy=escape(policy(style, script)),
-        style=style,
+        head=head_html(escape(_title(results)), style, script),
         header=_header(results),
         warnings=_warnings(results),
         figures="\n".join(

@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 
 from isoloss._files import write_text_atomic
-from isoloss.reports._html import asset, escape, page_style, pairs_html, policy, table_html
+from isoloss.reports._html import asset, escape, head_html, page_style, pairs_html, table_html
 from isoloss.reports._metric_words import DEFINITIONS
 from isoloss.reports._numbers import MISSING, finite, level_text
 from isoloss.reports._samples import SHADES, sample_html
@@ -50,9 +50,7 @@ def build_sample_page(
     chosen = selected(document, most=most, by=by)
     definitions = _definitions(document)
     return Template(asset("sample_page.html")).substitute(
-        policy=escape(policy(style)),
-        title=_shown(f"{document.get('task')}: {document.get('model')}"),
-        style=style,
+        head=head_html(_shown(f"{document.get('task')}: {document.get('model')}"), style),
         header=_header(document),
         links='<a href="#definitions">Definitions</a>' if definitions else "",
         scores=_scores(document),
